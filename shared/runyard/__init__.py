@@ -1,0 +1,1 @@
+"""Runyard: drop a snapshot, get a run."""

@@ -1,0 +1,63 @@
+"""What the use cases need from the outside, as Protocols, and the small values that pass through them.
+
+An adapter needs no inheritance: it has the methods. One contract suite per port (``tests/contract``) runs over
+every adapter. Everything is synchronous.
+"""
+
+from runyard.ports.blobs import BlobInfo, BlobReader, BlobStore
+from runyard.ports.bundle import Ports
+from runyard.ports.clock import Clock
+from runyard.ports.computes import Compute, ComputeStore
+from runyard.ports.gates import Gate, Gates, Slot, Waiting
+from runyard.ports.queue import Message, Queue
+from runyard.ports.runs import Page, Query, RunStore
+from runyard.ports.secrets import Secrets
+from runyard.ports.target import (
+    Absent,
+    Capabilities,
+    ComputeTarget,
+    Ended,
+    Job,
+    LogChunk,
+    Observation,
+    Plan,
+    Running,
+    TargetContext,
+    Targets,
+    Unreachable,
+)
+from runyard.ports.webhooks import Webhook, WebhookStore
+
+__all__ = [
+    "Absent",
+    "BlobInfo",
+    "BlobReader",
+    "BlobStore",
+    "Capabilities",
+    "Clock",
+    "Compute",
+    "ComputeStore",
+    "ComputeTarget",
+    "Ended",
+    "Gate",
+    "Gates",
+    "Job",
+    "LogChunk",
+    "Message",
+    "Observation",
+    "Page",
+    "Plan",
+    "Ports",
+    "Query",
+    "Queue",
+    "RunStore",
+    "Running",
+    "Secrets",
+    "Slot",
+    "TargetContext",
+    "Targets",
+    "Unreachable",
+    "Waiting",
+    "Webhook",
+    "WebhookStore",
+]

@@ -1,0 +1,49 @@
+"""Computes: named, configured instances of a kind of target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """A configured compute."""
+
+    name: str
+    kind: str
+    limit: int
+    """How many runs it carries at a time."""
+    paused: bool = False
+    options: dict[str, object] = field(default_factory=dict)
+    """The kind's own settings, validated by the kind."""
+    schema: int = 1
+
+
+class ComputeStore(Protocol):
+    """Keeps computes and aliases (other names under which run configurations know them)."""
+
+    def put(self, compute: Compute) -> None:
+        """Create or replace."""
+        ...
+
+    def get(self, name: str) -> Compute | None:
+        """By its own name (aliases are not followed)."""
+        ...
+
+    def list(self) -> Sequence[Compute]:
+        """All, by name."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Remove; whether it was there."""
+        ...
+
+    def aliases(self) -> Mapping[str, str]:
+        """Alias to compute name."""
+        ...
+
+    def set_alias(self, alias: str, compute: str | None) -> None:
+        """Set an alias, or remove it (``None``)."""
+        ...

@@ -1,0 +1,105 @@
+"""The gate of a compute: its limit, its waiting list, its slots and the arming of its watch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A run on a waiting list."""
+
+    run_id: str
+    priority: int
+    """Higher goes first."""
+    enqueued: float
+    """Among equals the older goes first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place on a compute that a run holds."""
+
+    run_id: str
+    index: int
+    """0 to limit - 1, the smallest that was free: a GPU's number, for instance."""
+    taken: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """The gate's own row."""
+
+    compute: str
+    limit: int
+    paused: bool
+    generation: int
+    """Of the watch message that counts; older ones complete silently."""
+    next_at: float | None
+    """When that message is due; ``None`` = the watch is disarmed."""
+    waiting: int
+    """How many runs wait."""
+    taken: int
+    """How many slots are held."""
+
+
+class Gates(Protocol):
+    """One gate per compute. Every method is one compare-and-swap on the gate: two callers never both succeed."""
+
+    def configure(self, compute: str, *, limit: int, paused: bool = False) -> None:
+        """Create the gate, or set its limit and whether it hands out slots."""
+        ...
+
+    def get(self, compute: str) -> Gate | None:
+        """The gate, or ``None``."""
+        ...
+
+    def list(self) -> Sequence[Gate]:
+        """Every gate."""
+        ...
+
+    def wait(self, compute: str, entry: Waiting) -> None:
+        """Put a run on the waiting list; does nothing if it is there already or holds a slot.
+
+        Raises:
+            NotFoundError: if there is no such gate.
+        """
+        ...
+
+    def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
+        """The head of the waiting list, in order (priority, then age, then id)."""
+        ...
+
+    def position(self, compute: str, run_id: str) -> int | None:
+        """1 for the next to go; ``None`` if it does not wait."""
+        ...
+
+    def leave(self, compute: str, run_id: str) -> bool:
+        """Take a run off the waiting list; whether it was there."""
+        ...
+
+    def take(self, compute: str, *, at: float, most: int | None = None) -> Sequence[Slot]:
+        """Move the first waiting runs to free slots; nothing while paused. Returns the new slots."""
+        ...
+
+    def slots(self, compute: str) -> Sequence[Slot]:
+        """Every slot held, by index."""
+        ...
+
+    def release(self, compute: str, run_id: str) -> bool:
+        """Free the run's slot; whether it held one."""
+        ...
+
+    def arm(self, compute: str, *, next_at: float) -> int | None:
+        """Arm a disarmed watch: returns the generation to send, or ``None`` if it is armed already."""
+        ...
+
+    def advance(self, compute: str, generation: int, *, next_at: float) -> int | None:
+        """Turn ``generation`` into the next one, due at ``next_at``; ``None`` if another did it first."""
+        ...
+
+    def disarm(self, compute: str, generation: int) -> bool:
+        """Disarm the watch if it is still at ``generation`` and no slot is held."""
+        ...

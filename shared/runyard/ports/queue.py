@@ -1,0 +1,109 @@
+"""Message queues with the semantics of Service Bus (peek-lock)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+MAX_BODY: Final = 256 * 1024
+"""Bytes of a message's body: the bound of Service Bus' standard tier (header included there)."""
+MAX_DELIVERIES: Final = 10
+"""Deliveries after which a message is dead-lettered: Service Bus' default."""
+DEAD_LETTERS: Final = "deadletters"
+"""The one queue to which every other queue's dead letters are forwarded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A received (or peeked) message."""
+
+    queue: str
+    id: str
+    body: bytes
+    sequence: int
+    enqueued: float
+    delivery_count: int
+    """Counted at receive: 1 on the first delivery."""
+    lock_token: str = ""
+    """Empty on a peeked message."""
+    locked_until: float = 0.0
+    dead_letter_reason: str = ""
+    dead_letter_description: str = ""
+    dead_letter_source: str = ""
+    """The queue it came from, on a message in the dead-letter queue."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class Queue(Protocol):
+    """Durable queues by name. A queue exists once it is used. There is no order."""
+
+    def send(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        delay: float = 0.0,
+        message_id: str | None = None,
+        properties: Mapping[str, str] | None = None,
+        durable: bool = False,
+    ) -> str:
+        """Put a message on the queue, to be seen not before ``delay`` seconds from now; returns its id.
+
+        Args:
+            name: The queue.
+            body: At most :data:`MAX_BODY` bytes.
+            delay: A lower bound, in seconds.
+            message_id: At most 128 characters; random when not given. Not used for duplicate detection.
+            properties: Application properties.
+            durable: Whether it must survive a power cut once this returns (doors), not only a kill.
+
+        Raises:
+            ConfigError: if the body is too large.
+            StorageFullError: if there is no room.
+        """
+        ...
+
+    def wake(self, name: str, body: bytes) -> None:
+        """Send a message that may be merged with an equal one nobody has received yet. It carries no news."""
+        ...
+
+    def receive(self, name: str, *, most: int, lock: float, wait: float = 0.0) -> Sequence[Message]:
+        """Lock up to ``most`` messages for ``lock`` seconds; waits up to ``wait`` seconds for the first."""
+        ...
+
+    def complete(self, message: Message) -> None:
+        """Remove a message.
+
+        Raises:
+            LockLostError: if its lock expired and it was unlocked or received again.
+        """
+        ...
+
+    def abandon(self, message: Message) -> None:
+        """Give a message back for immediate redelivery; dead-letters it after :data:`MAX_DELIVERIES`.
+
+        Raises:
+            LockLostError: as for ``complete``.
+        """
+        ...
+
+    def dead_letter(self, message: Message, *, reason: str, description: str) -> None:
+        """Move a message to :data:`DEAD_LETTERS`.
+
+        Raises:
+            LockLostError: as for ``complete``.
+        """
+        ...
+
+    def peek(self, name: str, *, most: int = 100) -> Sequence[Message]:
+        """Look at messages without locking them (scheduled ones too), oldest first."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """How many messages each queue holds (scheduled and locked ones too)."""
+        ...
+
+    def redrive(self, *, source: str | None = None, most: int = 1000) -> int:
+        """Send dead letters back to the queue they came from, with a fresh delivery count; returns how many."""
+        ...

@@ -1,0 +1,48 @@
+"""Names that are computed, so that a repeated event or a repeated call meets its own earlier work."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import Final
+
+from runyard.errors import EventError
+
+EXPERIMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
+REJECTED: Final = "_rejected"
+"""The experiment of runs that were made for messages which yield no run of their own."""
+
+
+def check_experiment(name: str) -> str:
+    """Return ``name`` if it is a legal experiment name.
+
+    Raises:
+        EventError: if it is not.
+    """
+    if EXPERIMENT.fullmatch(name):
+        return name
+    raise EventError(
+        f"{name[:60]!r} is not an experiment name: 1 to 36 letters, digits, '-' or '_', beginning with a letter or digit"
+    )
+
+
+def identity(*parts: str) -> str:
+    """SHA-256 (hex) over the parts, each with its length, so that no two lists of parts collide by joining."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogateescape")
+        digest.update(b"%d:" % len(data))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def run_id(experiment: str, seconds: float, ident: str) -> str:
+    """``<experiment>_<unix seconds>_<8 hex>``: the form of the SDK's own local run ids."""
+    return f"{experiment}_{int(seconds)}_{ident[:8]}"
+
+
+def remote_name(run: str, attempt: int) -> str:
+    """``ry-<20 base32 characters of sha256(run id)>-<attempt>``: legal as a name on every platform."""
+    digest = hashlib.sha256(run.encode()).digest()
+    return f"ry-{base64.b32encode(digest)[:20].decode().lower()}-{attempt}"

@@ -1,0 +1,213 @@
+"""A run and what belongs to it: plain frozen values, as they are stored.
+
+Times are seconds since the epoch, UTC. Durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from runyard.runs.states import CANCEL_REQUESTED, ENDINGS, State
+
+SCHEMA: Final = 1
+"""Version of the stored form of everything in this module."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What asked for a run."""
+
+    source: str
+    """The event source: ``blob``, ``queue``, ``webhook``, ``api`` or ``schedule``."""
+    name: str = ""
+    """Which one: a blob's name, a queue, a webhook's name, a caller."""
+    event_id: str = ""
+    """The event's own id, as its source gave it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRef:
+    """Where a snapshot is and which bytes are meant."""
+
+    container: str
+    name: str
+    etag: str
+    size: int
+    sha256: str | None = None
+    """Known when the submitting client computed it; only then a cache key."""
+
+    @property
+    def uri(self) -> str:
+        """``container/name``: how a snapshot is written in messages and shown to users."""
+        return f"{self.container}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec:
+    """What to run, resolved from the run configuration and the event's overrides."""
+
+    script: str
+    arguments: tuple[str, ...] = ()
+    framework: str = "Python"
+    interpreter: str = "python"
+    """``python`` means the compute's default interpreter; anything else is a path on the compute."""
+    environment_variables: dict[str, str] = field(default_factory=dict)
+    max_duration: float | None = None
+    """Seconds that the script may run; then the runner ends it and the run is ``Failed``."""
+    watched_directories: tuple[str, ...] = ("logs",)
+    node_count: int = 1
+    retries: int = 0
+    on_preemption: int = 0
+    runconfig: str = ""
+    """Which run configuration counted, for people: ``aml_config/local.runconfig in the snapshot``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """What a target returned from ``submit``: enough to find the job again from any process."""
+
+    kind: str
+    compute: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}://{self.compute}/{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Handle:
+        """Read ``kind://compute/id`` (the id may hold slashes).
+
+        Raises:
+            ValueError: if the text does not have that form.
+        """
+        kind, mark, rest = text.partition("://")
+        compute, slash, ident = rest.partition("/")
+        if not (mark and slash and kind and compute and ident):
+            raise ValueError(f"{text!r} is not a job handle; the form is kind://compute/id")
+        return cls(kind=kind, compute=compute, id=ident)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunError:
+    """Why a run did not complete."""
+
+    error_class: str
+    """``config``, ``auth``, ``user``, ``throttled``, ``transient``, ``capacity``, ``quota`` or ``preempted``."""
+    message: str
+    """One sentence with the cause and the way out; never a secret."""
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSummary:
+    """The figures of one numeric metric over a run."""
+
+    last: float
+    min: float
+    max: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One execution of (snapshot, run configuration).
+
+    ``version`` is the sequence number of the run's newest event: each transition writes at least one event,
+    so it serves as the compare-and-swap token.
+    """
+
+    id: str
+    experiment: str
+    identity: str
+    """SHA-256 (hex) of the event's identity: a repeated event finds the run that exists."""
+    origin: Origin
+    state: State = State.NOT_STARTED
+    reason: str
+    """Why it is in this state; always filled."""
+    since: float
+    """When it came into this state."""
+    created: float
+    started: float | None = None
+    """When the script of the newest attempt started."""
+    ended: float | None = None
+    target: str = ""
+    """The compute as the run configuration wrote it."""
+    compute: str = ""
+    """The compute it was resolved to."""
+    kind: str = ""
+    snapshot: SnapshotRef | None = None
+    spec: JobSpec | None = None
+    request: dict[str, object] = field(default_factory=dict)
+    """The submission as the door took it (kept until accepted, and for ``resubmit``). No secrets."""
+    priority: int = 0
+    """Higher goes first; equal ones by age."""
+    attempt: int = 0
+    """Number of the newest attempt; 0 before the first."""
+    claimed_until: float | None = None
+    """In ``Starting``: when another dispatcher may take the same attempt over."""
+    handle: Handle | None = None
+    cancel_requested: bool = False
+    error: RunError | None = None
+    exit_code: int | None = None
+    log_bytes: int | None = None
+    log_complete: bool | None = None
+    metrics: dict[str, MetricSummary] = field(default_factory=dict)
+    display_name: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    properties: dict[str, str] = field(default_factory=dict)
+    version: int = 0
+    schema: int = SCHEMA
+
+    @property
+    def status(self) -> str:
+        """The state as shown: ``CancelRequested`` while the flag is set and the run has not ended."""
+        if self.cancel_requested and self.state not in ENDINGS:
+            return CANCEL_REQUESTED
+        return str(self.state)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the state is an ending."""
+        return self.state in ENDINGS
+
+    def log_context(self) -> dict[str, object]:
+        """The fields that a log line about this run carries."""
+        return {"run": self.id, "state": str(self.state), "compute": self.compute, "attempt": self.attempt}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One submission of a run to its compute."""
+
+    run_id: str
+    number: int
+    compute: str
+    name: str
+    """The remote name: legal everywhere, the same for a take-over."""
+    slot: int
+    claimed: float
+    handle: Handle | None = None
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    outcome: str = ""
+    """How it ended, in a word: ``exited``, ``timeout``, ``canceled``, ``interrupted``, ``void``."""
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One row of a run's history: written in the same transaction as what it tells."""
+
+    run_id: str
+    seq: int
+    time: float
+    state: State
+    """The state after this event."""
+    reason: str
+    who: str
+    """The part or the caller that did it: ``accept``, ``dispatch``, ``watch``, ``cli:alice``, …"""
+    op_id: str
+    """Tells a writer, after a lost reply, that this row is its own."""
+    schema: int = SCHEMA
