@@ -1,1 +1,1 @@
-"""Runyard."""
+"""What surrounds a script: its variables and, later, its packages. No I/O."""

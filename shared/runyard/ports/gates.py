@@ -92,6 +92,10 @@ class Gates(Protocol):
         """Free the run's slot; whether it held one."""
         ...
 
+    def put_back(self, compute: str, entry: Waiting) -> bool:
+        """Move a run from its slot back to the waiting list, in one step; whether it held a slot."""
+        ...
+
     def arm(self, compute: str, *, next_at: float) -> int | None:
         """Arm a disarmed watch: returns the generation to send, or ``None`` if it is armed already."""
         ...

@@ -69,6 +69,9 @@ class Plan:
     name: str
     """The remote name (``runyard.runs.identity.remote_name``)."""
     request: Mapping[str, object] = field(default_factory=dict)
+    handle: Handle | None = None
+    """The handle that ``submit`` will return, where it is known beforehand: it is then stored with the claim, so that
+    no crash and no fast ending falls between the two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

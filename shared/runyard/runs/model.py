@@ -147,6 +147,8 @@ class Run:
     claimed_until: float | None = None
     """In ``Starting``: when another dispatcher may take the same attempt over."""
     handle: Handle | None = None
+    tries: int = 0
+    """Submissions in a row that the compute refused for a passing reason; 0 after one that it took."""
     cancel_requested: bool = False
     error: RunError | None = None
     exit_code: int | None = None

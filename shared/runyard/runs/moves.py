@@ -45,11 +45,19 @@ def transition(
     moves: Sequence[Move],
     *,
     who: str,
-    attempt: Attempt | None = None,
+    row: Attempt | None = None,
     op_id: str | None = None,
     **changes: Any,
 ) -> Transition:
     """Make the transition that takes ``run`` through ``moves`` and sets the fields in ``changes``.
+
+    Args:
+        run: The run as the writer saw it.
+        moves: At least one.
+        who: Who does it, for the history.
+        row: The attempt's row, to be written in the same transaction.
+        op_id: The operation's id; random when not given.
+        **changes: Fields of the run and their new values.
 
     Raises:
         IllegalMoveError: if a move is not in the table, or the run has ended.
@@ -71,7 +79,7 @@ def transition(
     if state in ENDINGS and "ended" not in changes:
         changes["ended"] = moves[-1].at
     after = replace(run, state=state, since=since, reason=reason, version=seq, **changes)
-    return Transition(before=run, after=after, events=tuple(events), attempt=attempt)
+    return Transition(before=run, after=after, events=tuple(events), attempt=row)
 
 
 def birth(run: Run, moves: Sequence[Move], *, who: str) -> Transition:

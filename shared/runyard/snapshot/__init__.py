@@ -1,1 +1,1 @@
-"""Runyard."""
+"""Snapshots: a zip of a source directory, made from a directory and read by ranges."""

@@ -1,0 +1,44 @@
+# `make demo` and `make test` need Python >= 3.11 (with venv and pip), git and make; each does its own set-up.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.made
+
+.PHONY: demo test unit check format docs bench clean
+
+demo: $(STAMP)  ## three training runs from three kinds of event
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP)  ## every test
+	$(BIN)/python -m pytest -q
+
+unit: $(STAMP)  ## the fast tests only
+	$(BIN)/python -m pytest -q tests/unit tests/contract -m "not slow"
+
+check: $(STAMP)  ## style, types, the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(STAMP)  ## write the generated pages again
+	$(BIN)/python -m runyard.cli.reference
+	$(BIN)/python -m runyard.events.schema
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/local.py
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Runyard needs Python 3.11 or newer with the venv module; set PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev --group examples
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The triggers. A handler parses its binding, calls one use case and returns."""

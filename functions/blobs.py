@@ -1,0 +1,26 @@
+"""Event Grid tells of a blob that was created in the drop container."""
+
+import azure.functions as func
+from runyard.events.blob import parse_blob_event
+
+from runyard.accept import drop
+from runyard.services import current
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("blob_created")
+@blueprint.event_grid_trigger(arg_name="event")
+def blob_created(event: func.EventGridEvent) -> None:
+    """Tell accept of a snapshot."""
+    found = parse_blob_event(
+        {
+            "id": event.id,
+            "eventType": event.event_type,
+            "subject": event.subject,
+            "eventTime": event.event_time,
+            "data": event.get_json(),
+        }
+    )
+    if found is not None:
+        drop(current().ports, found)

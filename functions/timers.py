@@ -1,0 +1,24 @@
+"""What runs by the clock."""
+
+import azure.functions as func
+
+from runyard.reconcile import reconcile, sweep
+from runyard.services import current
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("reconcile")
+@blueprint.timer_trigger(arg_name="timer", schedule="*/30 * * * * *")
+def reconcile_gates(timer: func.TimerRequest) -> None:
+    """Wake what should move and does not."""
+    del timer
+    reconcile(current().ports)
+
+
+@blueprint.function_name("sweep")
+@blueprint.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
+def sweep_drops(timer: func.TimerRequest) -> None:
+    """Find snapshots that raised no event."""
+    del timer
+    sweep(current().ports)

@@ -1,0 +1,16 @@
+"""The queue of scheduled polls, one message per compute in use."""
+
+import azure.functions as func
+
+from runyard.dispatch.wakes import WATCH
+from runyard.services import current
+from runyard.watch import watch
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("watch")
+@blueprint.service_bus_queue_trigger(arg_name="message", queue_name=WATCH, connection="ServiceBus")
+def poll_compute(message: func.ServiceBusMessage) -> None:
+    """Observe the runs of a compute."""
+    watch(current().ports, message.get_body())

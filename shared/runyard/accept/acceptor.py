@@ -1,0 +1,187 @@
+"""Accept: from a message on ``submissions`` to a run on its compute's waiting list, or to a ``Failed`` run.
+
+Every step may be repeated: a redelivered message finds what the first delivery wrote and does the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from runyard.accept import messages
+from runyard.accept.rejections import reject
+from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
+from runyard.dispatch.wakes import wake_dispatch
+from runyard.errors import ConfigError, ConflictError, EventError
+from runyard.events.blob import BlobDrop, experiment_of
+from runyard.events.submission import Submission, parse_submission
+from runyard.ports import Ports, Waiting
+from runyard.runs.identity import identity, run_id
+from runyard.runs.model import Origin, Run, RunError
+from runyard.runs.moves import Move, birth, transition
+from runyard.runs.states import State
+
+
+def accept(ports: Ports, body: bytes, *, message_id: str, enqueued: float) -> Run:
+    """Handle a message of the queue ``submissions``; returns the run it stands for."""
+    try:
+        envelope = messages.read(body)
+        if envelope is None:
+            return _accept_submission(ports, body, message_id, enqueued)
+        if envelope.blob is not None:
+            return _accept_blob(ports, envelope.blob, envelope.source)
+        return accept_run(ports, envelope.run)
+    except ConfigError as error:
+        return reject(ports, Origin(source="queue", name="submissions", event_id=message_id), error, at=enqueued)
+
+
+def blob_identity(drop: BlobDrop) -> str:
+    """The identity of a blob event: the same for the event, its repetitions and the sweep."""
+    return identity(f"{drop.container}/{drop.name}", drop.etag)
+
+
+def _accept_blob(ports: Ports, drop: BlobDrop, source: str) -> Run:
+    origin = Origin(source="blob", name=f"{drop.container}/{drop.name}", event_id=drop.event_id)
+    if source != "blob":
+        origin = replace(origin, event_id=source)
+    try:
+        experiment = experiment_of(drop.name)
+    except EventError as error:
+        return reject(ports, origin, error, at=drop.modified, ident=blob_identity(drop))
+    asked = Asked(container=drop.container, name=drop.name, etag=drop.etag)
+    run = _new_run(ports, experiment, origin, blob_identity(drop), drop.modified)
+    return _begin(ports, replace(run, request={"snapshot": origin.name, "experiment": experiment}), asked)
+
+
+def _accept_submission(ports: Ports, body: bytes, message_id: str, enqueued: float) -> Run:
+    event = parse_submission(body)
+    submission = event.submission
+    if event.cloud_event is not None:
+        source, event_id = event.cloud_event
+        ident = identity(source, event_id)
+    else:
+        event_id = submission.id or message_id
+        ident = identity(event_id)
+    origin = Origin(source="queue", name="submissions", event_id=event_id)
+    run = describe(_new_run(ports, submission.experiment, origin, ident, enqueued), submission)
+    try:
+        asked = asked_of(submission)
+    except ConfigError as error:
+        return _born_failed(ports, run, error)
+    return _begin(ports, run, asked)
+
+
+def describe(run: Run, submission: Submission) -> Run:
+    """Give a run what its submission says about it."""
+    return replace(
+        run,
+        request=submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True),
+        display_name=submission.display_name or "",
+        tags=dict(submission.tags),
+        priority=submission.priority,
+    )
+
+
+def _new_run(ports: Ports, experiment: str, origin: Origin, ident: str, at: float) -> Run:
+    now = ports.clock.now()
+    return Run(
+        id=run_id(experiment, at, ident),
+        experiment=experiment,
+        identity=ident,
+        origin=origin,
+        reason=f"asked for by {origin.source} {origin.name}".rstrip(),
+        since=now,
+        created=now,
+    )
+
+
+def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
+    """Resolve and write the run: waiting list, row, wake."""
+    try:
+        resolved = resolve(ports, asked)
+    except ConfigError as error:
+        return _born_failed(ports, run, error)
+    ready = _with(run, resolved)
+    _wait(ports, ready)
+    stored, created = ports.runs.create(birth(ready, [_queued(ports, ready)], who="accept"))
+    if not created and stored.state is not State.QUEUED:
+        ports.gates.leave(ready.compute, ready.id)  # a repeated event of a run that is further on
+        return stored
+    wake_dispatch(ports, resolved.compute)
+    return stored
+
+
+def accept_run(ports: Ports, ident: str) -> Run:
+    """Go on with a run whose row the API door wrote.
+
+    Raises:
+        ConfigError: if there is no such run.
+    """
+    run = ports.runs.get(ident)
+    if run is None:
+        raise EventError(f"the message names the run {ident!r}, which does not exist")
+    if run.state is State.QUEUED and run.compute:
+        _wait(ports, run)
+    if run.state is not State.NOT_STARTED:
+        compute = ports.computes.get(run.compute)
+        if compute is not None:
+            wake_dispatch(ports, compute)
+        return run
+    try:
+        resolved = resolve(ports, asked_of(Submission.model_validate(run.request)))
+    except ConfigError as error:
+        return fail(ports, run, error)
+    ready = _with(run, resolved)
+    _wait(ports, ready)
+    changes = {name: getattr(ready, name) for name in ("snapshot", "spec", "target", "compute", "kind", "priority")}
+    try:
+        run = ports.runs.transition(transition(run, [_queued(ports, ready)], who="accept", **changes))
+    except ConflictError:
+        return _after_conflict(ports, ready)
+    wake_dispatch(ports, resolved.compute)
+    return run
+
+
+def _after_conflict(ports: Ports, ready: Run) -> Run:
+    """Somebody was first: a cancel request, which we honour, or our own earlier delivery, which went on."""
+    current = ports.runs.get(ready.id)
+    if current is None or current.has_ended:
+        ports.gates.leave(ready.compute, ready.id)
+        return current or ready
+    return accept_run(ports, ready.id)
+
+
+def fail(ports: Ports, run: Run, error: ConfigError) -> Run:
+    """End a run that cannot be accepted."""
+    move = Move(state=State.FAILED, reason=error.message, at=ports.clock.now())
+    failure = RunError(error_class=error.error_class, message=error.message, code=type(error).__name__)
+    try:
+        return ports.runs.transition(transition(run, [move], who="accept", error=failure))
+    except ConflictError:
+        return ports.runs.get(run.id) or run
+
+
+def _born_failed(ports: Ports, run: Run, error: ConfigError) -> Run:
+    failure = RunError(error_class=error.error_class, message=error.message, code=type(error).__name__)
+    move = Move(state=State.FAILED, reason=error.message, at=ports.clock.now())
+    stored, _created = ports.runs.create(birth(replace(run, error=failure), [move], who="accept"))
+    return stored
+
+
+def _with(run: Run, resolved: Resolved) -> Run:
+    return replace(
+        run,
+        snapshot=resolved.snapshot,
+        spec=resolved.spec,
+        target=resolved.target,
+        compute=resolved.compute.name,
+        kind=resolved.compute.kind,
+        priority=run.priority or resolved.priority,
+    )
+
+
+def _wait(ports: Ports, run: Run) -> None:
+    ports.gates.wait(run.compute, Waiting(run_id=run.id, priority=run.priority, enqueued=run.created))
+
+
+def _queued(ports: Ports, run: Run) -> Move:
+    return Move(state=State.QUEUED, reason=f"waits for a slot on {run.compute}", at=ports.clock.now())

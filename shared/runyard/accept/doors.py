@@ -1,0 +1,90 @@
+"""The doors: one durable write, then an answer. Reading what was asked is accept's work, behind the queue."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from runyard.accept import messages
+from runyard.accept.acceptor import describe
+from runyard.accept.resolve import asked_of
+from runyard.dispatch.wakes import SUBMISSIONS
+from runyard.errors import ConfigError, NotFoundError
+from runyard.events.blob import BlobDrop
+from runyard.events.submission import Submission
+from runyard.ports import Ports
+from runyard.runs.identity import identity, run_id
+from runyard.runs.model import Origin, Run
+from runyard.runs.moves import birth
+
+
+def drop(ports: Ports, drop: BlobDrop, *, source: str = "blob") -> None:
+    """The blob door: a snapshot was created in storage. The blob itself is durable, so the message need not be."""
+    ports.queue.send(SUBMISSIONS, messages.for_blob(drop, source))
+
+
+def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | None = None) -> tuple[Run, bool]:
+    """The API's and the webhooks' door: writes the run's own row, so that a read right after it finds the run.
+
+    Args:
+        ports: The outside.
+        submission: What is asked for.
+        origin: Who asks.
+        key: The event's identity (``Idempotency-Key``, a delivery's id); random when not given.
+
+    Returns:
+        The run, and whether this call made it: the same key finds the run that exists.
+
+    Raises:
+        ConfigError: if the snapshot is not in a registered container.
+        NotFoundError: if the snapshot is not there.
+    """
+    asked = asked_of(submission)
+    if ports.blobs.head(asked.container, asked.name) is None:
+        raise NotFoundError(f"there is no snapshot {asked.container}/{asked.name}; upload it, or check the name")
+    key = key or submission.id
+    unique = identity(key) if key else identity(secrets.token_hex(16))
+    now = ports.clock.now()
+    run = Run(
+        id=run_id(submission.experiment, now, unique),
+        experiment=submission.experiment,
+        identity=unique,
+        origin=origin,
+        reason=f"asked for by {origin.source} {origin.name}".rstrip(),
+        since=now,
+        created=now,
+    )
+    stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source))
+    if not stored.has_ended:
+        ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
+    return stored, created
+
+
+def resubmit(
+    ports: Ports,
+    run_id: str,
+    *,
+    who: str,
+    target: str | None = None,
+    arguments: Sequence[str] | None = None,
+) -> Run:
+    """Ask for a new run with what an earlier one was asked with, perhaps elsewhere or with other arguments.
+
+    Raises:
+        NotFoundError: if there is no such run, or its snapshot is gone.
+        ConfigError: if the earlier run has nothing to repeat (it was rejected).
+    """
+    earlier = ports.runs.get(run_id)
+    if earlier is None:
+        raise NotFoundError(f"there is no run {run_id!r}")
+    if not earlier.request:
+        raise ConfigError(f"{run_id} was rejected, so there is nothing to submit again; send a corrected event")
+    request = {**earlier.request}
+    request.pop("id", None)
+    if target is not None:
+        request["target"] = target
+    if arguments is not None:
+        request["arguments"] = list(arguments)
+    submission = Submission.model_validate(request)
+    run, _created = submit(ports, submission, origin=Origin(source="api", name=who, event_id=f"resubmit of {run_id}"))
+    return run

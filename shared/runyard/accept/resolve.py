@@ -1,0 +1,166 @@
+"""From what was asked to what will run: the snapshot by ranges, the run configuration that counts, the compute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from runyard.computes import resolve as resolve_compute
+from runyard.errors import ConfigError, NotFoundError, RunconfigError, SnapshotError
+from runyard.events.blob import sidecar_names
+from runyard.events.submission import Submission
+from runyard.ports import BlobInfo, Compute, Ports
+from runyard.runconfig.job import job_spec
+from runyard.runconfig.locate import choose
+from runyard.runconfig.model import RunConfiguration
+from runyard.runconfig.read import parse
+from runyard.runs.model import JobSpec, SnapshotRef
+from runyard.snapshot.archive import Archive, open_archive
+
+CONTAINERS: Final = frozenset({"snapshots", "uploads"})
+"""The registered containers: a reference names a blob in one of these."""
+MAX_RUNCONFIG: Final = 1 << 20
+"""Bytes of a run configuration, or of a file it names."""
+CACHED: Final = 256
+"""Parsed run configurations kept in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What an event asks for, whichever door it came through."""
+
+    container: str
+    name: str
+    etag: str | None = None
+    sha256: str | None = None
+    runconfig: str | Mapping[str, object] | None = None
+    target: str | None = None
+    script: str | None = None
+    arguments: tuple[object, ...] | None = None
+    environment_variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What will run, and where."""
+
+    snapshot: SnapshotRef
+    spec: JobSpec
+    target: str
+    compute: Compute
+    priority: int
+
+
+def asked_of(submission: Submission) -> Asked:
+    """What a submission asks for.
+
+    Raises:
+        ConfigError: if its snapshot is not in a registered container.
+    """
+    ref = submission.snapshot
+    if ref.container not in CONTAINERS:
+        known = ", ".join(sorted(CONTAINERS))
+        raise ConfigError(f"the snapshot is in {ref.container[:63]!r}, and the registered containers are {known}")
+    return Asked(
+        container=ref.container,
+        name=ref.name,
+        etag=ref.etag,
+        sha256=ref.sha256,
+        runconfig=submission.runconfig,
+        target=submission.target,
+        script=submission.script,
+        arguments=None if submission.arguments is None else tuple(submission.arguments),
+        environment_variables=submission.environment_variables,
+    )
+
+
+def resolve(ports: Ports, asked: Asked) -> Resolved:
+    """Read what is asked for and decide what will run where; a few ranged reads whatever the snapshot's size.
+
+    Raises:
+        ConfigError: in one sentence: the snapshot, its run configuration or its target cannot be.
+    """
+    try:
+        reader = ports.blobs.open(asked.container, asked.name, etag=asked.etag)
+    except NotFoundError:
+        raise SnapshotError(f"the snapshot {asked.container}/{asked.name} is not there (any more)") from None
+    try:
+        info = reader.info
+        archive = open_archive(reader.read, info.size, name=asked.name)
+        found = _find(ports, asked, info, archive)
+        config = _parse(found, archive)
+    finally:
+        reader.close()
+    spec = job_spec(
+        config,
+        found.origin,
+        script=asked.script,
+        arguments=asked.arguments,
+        environment_variables=asked.environment_variables,
+    )
+    target = asked.target or config.target
+    compute = resolve_compute(ports, target)
+    snapshot = SnapshotRef(
+        container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256
+    )
+    return Resolved(snapshot=snapshot, spec=spec, target=target, compute=compute, priority=config.runyard.priority)
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """The run configuration that counts: its bytes, its name for messages, and where it was found."""
+
+    data: bytes
+    name: str
+    origin: str
+
+
+def _find(ports: Ports, asked: Asked, info: BlobInfo, archive: Archive) -> _Config:
+    """Find the run configuration that counts (DESIGN §2: the first found wins)."""
+    if isinstance(asked.runconfig, Mapping):
+        return _Config(json.dumps(asked.runconfig).encode(), "runconfig", "given with the event")
+    if asked.runconfig is None and (beside := _sidecar(ports, info)) is not None:
+        return beside
+    name = choose(archive.names, asked.runconfig)
+    return _Config(archive.read(name, MAX_RUNCONFIG), name, f"{name} in the snapshot")
+
+
+def _sidecar(ports: Ports, info: BlobInfo) -> _Config | None:
+    for name in sidecar_names(info.name):
+        beside = ports.blobs.head(info.container, name)
+        if beside is None or beside.modified > info.modified:
+            continue  # written after the snapshot: meant for another one
+        if beside.size > MAX_RUNCONFIG:
+            raise RunconfigError(f"{name} has {beside.size:,} bytes; a run configuration has at most {MAX_RUNCONFIG:,}")
+        reader = ports.blobs.open(info.container, name)
+        try:
+            return _Config(reader.read(0, beside.size), name, f"{name} beside the snapshot")
+        finally:
+            reader.close()
+    return None
+
+
+_parsed: dict[tuple[str, bytes], RunConfiguration] = {}
+"""Run configurations by name and bytes: the runs of a night mostly share a handful, and parsing is the dear part."""
+
+
+def _parse(config: _Config, archive: Archive) -> RunConfiguration:
+    """Parse, reading the one other file that a run configuration may name (``environment: path``) from the snapshot."""
+    key = (config.name, config.data)
+    if (known := _parsed.get(key)) is not None:
+        return known
+    looked = False
+
+    def look(path: str) -> bytes | None:
+        nonlocal looked
+        looked = True
+        return archive.read(path, MAX_RUNCONFIG) if path in archive.names else None
+
+    parsed = parse(config.data, config.name, files=look)
+    if not looked:
+        if len(_parsed) >= CACHED:
+            _parsed.clear()
+        _parsed[key] = parsed
+    return parsed

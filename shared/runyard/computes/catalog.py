@@ -1,0 +1,165 @@
+"""The catalog of computes. Each compute has a gate with the same name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from runyard.dispatch.wakes import wake_dispatch
+from runyard.errors import ConfigError, NotFoundError, UnsupportedError
+from runyard.ports import Compute, Ports
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+MAX_LIMIT: Final = 10_000
+MAGIC: Final = {
+    "containerinstance": "aci",
+    "amlcompute": "batch",
+    "batchai": "batch",
+}
+"""Targets that the Azure ML SDK knows without a compute of that name, and the kind that stands for them here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComputeView:
+    """A compute with what goes on there."""
+
+    compute: Compute
+    aliases: tuple[str, ...]
+    waiting: int
+    taken: int
+
+
+def resolve(ports: Ports, target: str) -> Compute:
+    """The compute that a run configuration's ``target`` means; an empty one means ``local``.
+
+    Raises:
+        UnsupportedError: if there is no such compute, naming those there are and how to map the name.
+    """
+    wanted = target or "local"
+    compute = ports.computes.get(wanted)
+    if compute is None:
+        aliases = ports.computes.aliases()
+        actual = aliases.get(wanted) or {name.lower(): name for name in aliases.values()}.get(wanted.lower())
+        compute = ports.computes.get(actual) if actual else None
+    if compute is not None:
+        return compute
+    known = ", ".join(c.name for c in ports.computes.list()) or "none"
+    kind = MAGIC.get(wanted.lower())
+    what = f"kind {kind!r}, which this version does not have" if kind else "no compute of this service"
+    raise UnsupportedError(
+        f"the target {wanted[:80]!r} is {what} (there are: {known}); "
+        f"submit with another target, or map the name with `runyard compute alias {wanted[:80]} COMPUTE`"
+    )
+
+
+def ensure_default(ports: Ports, compute: Compute) -> None:
+    """Write ``compute`` down if there is none of its name yet, and see that every compute has its gate."""
+    if ports.computes.get(compute.name) is None:
+        ports.computes.put(compute)
+    for known in ports.computes.list():
+        if ports.gates.get(known.name) is None:
+            ports.gates.configure(known.name, limit=known.limit, paused=known.paused)
+
+
+def put(
+    ports: Ports,
+    name: str,
+    kind: str | None = None,
+    limit: int | None = None,
+    paused: bool | None = None,
+    options: Mapping[str, object] | None = None,
+) -> Compute:
+    """Create a compute, or change what is given of an existing one; its kind validates the options.
+
+    Raises:
+        ConfigError: if the name, the limit or an option is not legal, or an existing compute's kind would change.
+        UnsupportedError: if there is no such kind.
+    """
+    if not NAME.fullmatch(name):
+        raise ConfigError(f"{name[:80]!r} is not a compute name: 1 to 64 letters, digits, '-' or '_'")
+    if name in ports.computes.aliases():
+        raise ConfigError(f"{name!r} is an alias; remove it first with `runyard compute alias --remove {name}`")
+    before = ports.computes.get(name)
+    if before is None and kind is None:
+        raise ConfigError(
+            f"there is no compute {name!r} yet; say its kind to create it: {', '.join(ports.targets.kinds())}"
+        )
+    if before is not None and kind not in {None, before.kind}:
+        raise ConfigError(f"{name!r} is of kind {before.kind!r}; a compute's kind never changes: use another name")
+    compute = before or Compute(name=name, kind=str(kind), limit=limit or 1)
+    if limit is not None:
+        compute = replace(compute, limit=_check_limit(limit))
+    if paused is not None:
+        compute = replace(compute, paused=paused)
+    if options is not None:
+        compute = replace(compute, options={**compute.options, **options})
+    compute = ports.targets.get(compute.kind).check(compute)
+    ports.computes.put(compute)
+    ports.gates.configure(name, limit=compute.limit, paused=compute.paused)
+    wake_dispatch(ports, compute)  # a raised limit or a resumed compute has room now
+    return compute
+
+
+def _check_limit(limit: int) -> int:
+    if 1 <= limit <= MAX_LIMIT:
+        return limit
+    raise ConfigError(f"a compute's limit is 1 to {MAX_LIMIT:,} runs at a time, not {limit}; to stop it, pause it")
+
+
+def remove(ports: Ports, name: str) -> None:
+    """Remove a compute that nothing waits for and nothing runs on.
+
+    Raises:
+        NotFoundError: if there is none of this name.
+        ConfigError: if runs wait for it or run on it.
+    """
+    if ports.computes.get(name) is None:
+        raise NotFoundError(f"there is no compute {name!r}")
+    gate = ports.gates.get(name)
+    if gate is not None and (gate.waiting or gate.taken):
+        raise ConfigError(
+            f"{name!r} has {gate.taken} runs and {gate.waiting} waiting; cancel them or wait, then remove it"
+        )
+    ports.computes.remove(name)
+
+
+def alias(ports: Ports, alias: str, compute: str | None) -> None:
+    """Let ``alias`` mean ``compute``; ``None`` removes the alias.
+
+    Raises:
+        NotFoundError: if there is no such compute, or no such alias to remove.
+        ConfigError: if the alias is the name of a compute.
+    """
+    if compute is None:
+        if alias not in ports.computes.aliases():
+            raise NotFoundError(f"there is no alias {alias!r}")
+        ports.computes.set_alias(alias, None)
+        return
+    if not NAME.fullmatch(alias):
+        raise ConfigError(f"{alias[:80]!r} is not a name for an alias: 1 to 64 letters, digits, '-' or '_'")
+    if ports.computes.get(alias) is not None:
+        raise ConfigError(f"{alias!r} is itself a compute, so it cannot be an alias")
+    if ports.computes.get(compute) is None:
+        known = ", ".join(c.name for c in ports.computes.list()) or "none"
+        raise NotFoundError(f"there is no compute {compute!r}; there are: {known}")
+    ports.computes.set_alias(alias, compute)
+
+
+def overview(ports: Ports) -> Sequence[ComputeView]:
+    """Every compute with its aliases and how full it is."""
+    aliases = ports.computes.aliases()
+    gates = {gate.compute: gate for gate in ports.gates.list()}
+    views = []
+    for compute in ports.computes.list():
+        gate = gates.get(compute.name)
+        views.append(
+            ComputeView(
+                compute=compute,
+                aliases=tuple(sorted(name for name, of in aliases.items() if of == compute.name)),
+                waiting=gate.waiting if gate else 0,
+                taken=gate.taken if gate else 0,
+            )
+        )
+    return views

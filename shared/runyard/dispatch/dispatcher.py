@@ -1,0 +1,59 @@
+"""The dispatcher: takes the first waiting runs of one compute up to its limit and hands them over."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runyard.dispatch.cancel import cancel_waiting
+from runyard.dispatch.hand_over import Claim, claim, hand_over
+from runyard.dispatch.wakes import read_wake, send_tick, wake_dispatch
+from runyard.ports import Compute, Ports, Slot, Waiting
+from runyard.runs.states import State
+
+FIRST_POLL: Final = 1.0
+"""Seconds from handing over to the first scheduled poll (a target that tells of endings is polled sooner)."""
+
+
+def dispatch(ports: Ports, body: bytes) -> None:
+    """Handle a wake: give free slots of the named compute to its first waiting runs.
+
+    Raises:
+        EventError: if the message does not have the agreed form.
+    """
+    compute = ports.computes.get(read_wake(body).compute)
+    if compute is None:  # removed since: it had no runs, or it could not have been
+        return
+    slots = ports.gates.take(compute.name, at=ports.clock.now())
+    if not slots:
+        return
+    claims = [made for slot in slots if (made := _claim_slot(ports, compute, slot)) is not None]
+    if claims:
+        _arm(ports, compute)
+        hand_over(ports, compute, claims)
+
+
+def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
+    run = ports.runs.get(slot.run_id)
+    if run is None or run.state is State.NOT_STARTED:
+        # Accept writes the gate before the run's row; it wakes us again when the row is there. An entry that stays
+        # without a row is an orphan, which only the reconciler removes.
+        entry = Waiting(run_id=slot.run_id, priority=run.priority if run else 0, enqueued=slot.taken)
+        ports.gates.put_back(compute.name, entry)
+        return None
+    if run.has_ended:
+        ports.gates.release(compute.name, run.id)
+        wake_dispatch(ports, compute)
+        return None
+    if run.cancel_requested and run.state is State.QUEUED:
+        cancel_waiting(ports, run)
+        ports.gates.release(compute.name, run.id)
+        wake_dispatch(ports, compute)
+        return None
+    return claim(ports, compute, run, slot)
+
+
+def _arm(ports: Ports, compute: Compute) -> None:
+    """Arm the watch before anything is handed over: a crash right after must not leave a run unwatched."""
+    generation = ports.gates.arm(compute.name, next_at=ports.clock.now() + FIRST_POLL)
+    if generation is not None:
+        send_tick(ports, compute.name, generation, FIRST_POLL)

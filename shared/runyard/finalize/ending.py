@@ -1,0 +1,154 @@
+"""From an observed ending to the run's own. The writes go: the run's row, cleanup, the slot last."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Final
+
+from runyard.dispatch.wakes import wake_dispatch
+from runyard.errors import TargetError
+from runyard.ports import Compute, Ended, Ports, Waiting
+from runyard.runs.metrics import summarise
+from runyard.runs.model import Attempt, MetricSummary, Run, RunError
+from runyard.runs.moves import Move, transition
+from runyard.runs.states import State
+
+RUNS: Final = "runs"
+"""The blob container of logs, outputs and metrics: ``<run id>/<attempt>/…``."""
+MAX_METRICS: Final = 64 << 20
+"""Bytes of ``metrics.jsonl`` that are summarised on the run; the file itself is kept whole."""
+
+log = logging.getLogger(__name__)
+
+
+def finish(ports: Ports, compute: Compute, run: Run, seen: Ended) -> None:
+    """End the run as its attempt ended, or queue it again if it asked for another attempt.
+
+    Raises:
+        ConflictError: if somebody else changed the run first; the next poll comes here again.
+    """
+    now = ports.clock.now()
+    ended = seen.ended or now
+    moves = _moves_to_finalizing(run, seen, ended)
+    error = failure_of(seen)
+    again = error is not None and _may_run_again(run, seen)
+    if again:
+        assert error is not None
+        number = f"attempt {run.attempt} of {1 + (run.spec.retries if run.spec else 0)}"
+        moves.append(Move(state=State.QUEUED, reason=f"{number}: {error.message}; it will run again", at=now))
+        change = transition(
+            run, moves, who="watch", row=_attempt(ports, run, seen, ended), handle=None, claimed_until=None
+        )
+    else:
+        state, reason = _final(run, seen, error)
+        moves.append(Move(state=state, reason=reason, at=now))
+        change = transition(
+            run,
+            moves,
+            who="watch",
+            row=_attempt(ports, run, seen, ended),
+            ended=ended,
+            started=seen.started or run.started,
+            exit_code=seen.exit_code,
+            error=error if state is State.FAILED else None,
+            log_bytes=seen.log_bytes,
+            log_complete=seen.log_complete,
+            metrics=read_metrics(ports, run.id, run.attempt),
+            claimed_until=None,
+        )
+    ports.runs.transition(change)
+    _clean_up(ports, run)
+    if again:
+        entry = Waiting(run_id=run.id, priority=run.priority, enqueued=run.created)
+        ports.gates.put_back(compute.name, entry)
+        wake_dispatch(ports, compute)
+    else:
+        free_slot(ports, compute, run.id)
+
+
+def free_slot(ports: Ports, compute: Compute, run_id: str) -> None:
+    """Free the slot of a run that has ended, and wake the dispatcher for the next."""
+    if ports.gates.release(compute.name, run_id):
+        wake_dispatch(ports, compute)
+
+
+def failure_of(seen: Ended) -> RunError | None:
+    """The error of an ending that is not a success."""
+    if seen.outcome == "exited" and seen.exit_code == 0:
+        return None
+    if seen.outcome == "exited":
+        message = seen.error or f"the script exited with code {seen.exit_code}; its log says more"
+        return RunError(error_class="user", message=message, code="ScriptFailed")
+    message = seen.error or f"the attempt ended as {seen.outcome!r}"
+    return RunError(error_class=seen.error_class or "user", message=message, code=_CODES.get(seen.outcome, "RunFailed"))
+
+
+_CODES: Final = {
+    "timeout": "MaxDurationExceeded",
+    "canceled": "Canceled",
+    "interrupted": "Interrupted",
+    "failed": "PreparationFailed",
+    "void": "StartRefused",
+}
+
+
+def read_metrics(ports: Ports, run_id: str, attempt: int) -> dict[str, MetricSummary]:
+    """Summarise what the attempt's script logged."""
+    name = f"{run_id}/{attempt}/metrics.jsonl"
+    info = ports.blobs.head(RUNS, name)
+    if info is None or info.size == 0:
+        return {}
+    reader = ports.blobs.open(RUNS, name)
+    try:
+        return summarise(reader.read(0, min(info.size, MAX_METRICS)).splitlines())
+    finally:
+        reader.close()
+
+
+def _moves_to_finalizing(run: Run, seen: Ended, ended: float) -> list[Move]:
+    """A short script ends between two polls: its history is written as it was, in one transaction."""
+    moves = []
+    if seen.started is not None and run.state in {State.STARTING, State.PROVISIONING, State.PREPARING}:
+        moves.append(Move(state=State.RUNNING, reason="the script has started", at=seen.started))
+    if run.state is not State.FINALIZING:
+        moves.append(Move(state=State.FINALIZING, reason=_story(seen), at=ended))
+    return moves
+
+
+def _story(seen: Ended) -> str:
+    if seen.outcome == "exited":
+        return f"the script exited with code {seen.exit_code}"
+    return seen.error or f"the attempt ended: {seen.outcome}"
+
+
+def _final(run: Run, seen: Ended, error: RunError | None) -> tuple[State, str]:
+    if error is None:
+        return State.COMPLETED, "the script exited with code 0"
+    if run.cancel_requested and seen.outcome in {"canceled", "void"}:
+        return State.CANCELED, "canceled; nothing of it runs any more"
+    return State.FAILED, error.message
+
+
+def _may_run_again(run: Run, seen: Ended) -> bool:
+    """After the script began, a new attempt is made only when the run asked for it."""
+    if run.spec is None or run.cancel_requested or seen.outcome not in {"exited", "interrupted"}:
+        return False
+    return run.attempt <= run.spec.retries
+
+
+def _attempt(ports: Ports, run: Run, seen: Ended, ended: float) -> Attempt | None:
+    attempts = ports.runs.attempts(run.id)
+    current = next((a for a in attempts if a.number == run.attempt), None)
+    if current is None:
+        return None
+    return replace(current, started=seen.started, ended=ended, exit_code=seen.exit_code, outcome=seen.outcome)
+
+
+def _clean_up(ports: Ports, run: Run) -> None:
+    if run.handle is None:
+        return
+    try:
+        ports.targets.get(run.kind).cleanup(run.handle)
+    except TargetError as error:
+        log.warning("cleanup of %s: %s", run.id, error.message, extra={"action": "cleanup", **run.log_context()})

@@ -1,0 +1,84 @@
+"""Dead letters: what follows from a message that could not be handled is written where a user looks, on the run.
+
+The message itself is kept on the queue ``buried``, to be looked at and sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from runyard.accept import messages, reject
+from runyard.accept.acceptor import accept_run, blob_identity, fail
+from runyard.dispatch.wakes import BURIED, SUBMISSIONS
+from runyard.errors import ConfigError, EventError
+from runyard.ports import Message, Ports
+from runyard.reconcile.wake_up import reconcile
+from runyard.runs.model import Origin
+from runyard.runs.states import State
+
+LOCK: Final = 60.0
+
+log = logging.getLogger(__name__)
+
+
+def bury(ports: Ports, letter: Message) -> None:
+    """Handle a message of the queue ``deadletters``."""
+    source, why = letter.dead_letter_source or "unknown", letter.dead_letter_reason or "no reason given"
+    log.error(
+        "a message of %s became a dead letter: %s", source, why, extra={"action": "dead letter", "letter": letter.id}
+    )
+    if source == SUBMISSIONS:
+        _end_submission(ports, letter, f"could not be accepted: {letter.dead_letter_description or why}")
+    else:
+        reconcile(ports)  # a lost wake: whatever it was to move is found by its gate
+    properties = {"source": source, "reason": why, "description": letter.dead_letter_description}
+    ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=properties)
+
+
+def _end_submission(ports: Ports, letter: Message, reason: str) -> None:
+    origin = Origin(source="queue", name=SUBMISSIONS, event_id=letter.id)
+    error = EventError(reason)
+    try:
+        envelope = messages.read(letter.body)
+    except ConfigError as unknown:
+        envelope, error = None, EventError(unknown.message)
+    if envelope is not None and envelope.run:
+        run = ports.runs.get(envelope.run)
+        if run is not None and run.state is State.NOT_STARTED:
+            fail(ports, run, error)
+        elif run is not None and run.state is State.QUEUED:
+            accept_run(ports, run.id)  # accepted after all: only its wake may be missing
+        return
+    ident = blob_identity(envelope.blob) if envelope is not None and envelope.blob is not None else None
+    if envelope is not None and envelope.blob is not None:
+        origin = Origin(source="blob", name=envelope.blob.name, event_id=envelope.blob.event_id)
+    reject(ports, origin, error, at=letter.enqueued, ident=ident)
+
+
+def redrive(ports: Ports, *, source: str | None = None, most: int = 1000) -> int:
+    """Send buried messages back to the queue they came from; returns how many.
+
+    Args:
+        ports: The outside.
+        source: Only those of this queue.
+        most: At most so many.
+    """
+    sent = 0
+    while sent < most:
+        letters = ports.queue.receive(BURIED, most=min(100, most - sent), lock=LOCK)
+        if not letters:
+            break
+        kept = [letter for letter in letters if source is not None and letter.properties.get("source") != source]
+        for letter in letters:
+            if letter in kept:
+                continue
+            ports.queue.send(letter.properties.get("source") or SUBMISSIONS, letter.body, durable=True)
+            ports.queue.complete(letter)
+            sent += 1
+        for letter in kept:  # given back only now: sooner, they would be received again at once
+            ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=letter.properties)
+            ports.queue.complete(letter)
+        if kept:
+            break
+    return sent

@@ -1,0 +1,113 @@
+"""What ``runyard doctor`` looks at."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from runyard.dispatch.wakes import BURIED
+from runyard.errors import RunyardError
+from runyard.ports import Ports
+from runyard.ports.queue import DEAD_LETTERS
+
+LOW_DISK: Final = 1 << 30
+"""Bytes of free space below which the root's disk is called low."""
+OVERDUE: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One finding."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    """What to do, when it is not ok."""
+
+
+def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
+    """Every check, in order; one that cannot be made is a finding itself."""
+    checks: list[Check] = []
+    parts: list[tuple[str, Callable[[], Iterator[Check]]]] = [
+        ("python", _python),
+        ("stores", lambda: _stores(ports)),
+        ("queues", lambda: _queues(ports)),
+        ("watching", lambda: _watching(ports)),
+        ("computes", lambda: _computes(ports)),
+    ]
+    if root is not None:
+        parts.insert(1, ("root", lambda: _root(root)))
+    for name, part in parts:
+        try:
+            checks.extend(part())
+        except (RunyardError, OSError) as error:
+            checks.append(Check(name=name, ok=False, detail=str(error), fix="see the detail; then run doctor again"))
+    return checks
+
+
+def _python() -> Iterator[Check]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Check(name="python", ok=True, detail=f"{version} at {sys.executable}")
+
+
+def _root(root: Path) -> Iterator[Check]:
+    mode = stat.S_IMODE(root.stat().st_mode)
+    yield Check(
+        name="root",
+        ok=mode & 0o077 == 0,
+        detail=f"{root} has mode {mode:o}",
+        fix=f"others can read it: chmod 700 {root}",
+    )
+    usage = shutil.disk_usage(root)
+    yield Check(
+        name="disk",
+        ok=usage.free > LOW_DISK,
+        detail=f"{usage.free / 2**30:.1f} GiB free of {usage.total / 2**30:.1f}",
+        fix="make room, for instance with `runyard prune --logs-older-than 30d`",
+    )
+
+
+def _stores(ports: Ports) -> Iterator[Check]:
+    count = len(ports.computes.list())
+    yield Check(name="stores", ok=count > 0, detail=f"open, {count} computes", fix="run `runyard compute list`")
+
+
+def _queues(ports: Ports) -> Iterator[Check]:
+    counts = ports.queue.counts()
+    dead = counts.get(DEAD_LETTERS, 0) + counts.get(BURIED, 0)
+    yield Check(
+        name="dead letters",
+        ok=dead == 0,
+        detail=f"{dead} messages could not be handled",
+        fix=f"look with `runyard queue peek {BURIED}`, send again with `runyard queue redrive`",
+    )
+
+
+def _watching(ports: Ports) -> Iterator[Check]:
+    now = ports.clock.now()
+    for gate in ports.gates.list():
+        overdue = gate.taken > 0 and (gate.next_at is None or gate.next_at + OVERDUE < now)
+        yield Check(
+            name=f"watch of {gate.compute}",
+            ok=not overdue,
+            detail=f"{gate.taken} of {gate.limit} slots taken, {gate.waiting} waiting",
+            fix="no host polls it: start one with `runyard up`",
+        )
+
+
+def _computes(ports: Ports) -> Iterator[Check]:
+    for compute in ports.computes.list():
+        try:
+            ports.targets.get(compute.kind).check(compute)
+        except RunyardError as error:
+            yield Check(
+                name=f"compute {compute.name}", ok=False, detail=error.message, fix="set it with `runyard compute set`"
+            )
+        else:
+            yield Check(name=f"compute {compute.name}", ok=True, detail=f"kind {compute.kind}, limit {compute.limit}")

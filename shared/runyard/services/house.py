@@ -1,0 +1,105 @@
+"""Puts adapters behind the ports: everything that is wired is wired here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runyard.computes import ensure_default
+from runyard.dispatch.wakes import WATCH, nudge
+from runyard.errors import ConfigError
+from runyard.ports import Clock, Ports, Queue, TargetContext
+from runyard.services.checks import Check, run_checks
+from runyard.stores.embedded import EmbeddedStores, SystemClock
+from runyard.targets.registry import Registry, known_kinds
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The ports, wired, and what they need to be closed."""
+
+    ports: Ports
+    root: Path | None
+    token: str | None = None
+    """What callers over the network must show; ``None`` = nobody may call over the network."""
+    one_time_code: str | None = None
+    """What the printed link holds; used up by its first use."""
+    _closers: list[Callable[[], None]] = field(default_factory=list)
+
+    def doctor(self) -> Sequence[Check]:
+        """Check what a run needs here; each finding says how to mend it."""
+        return run_checks(self.ports, self.root)
+
+    def close(self) -> None:
+        """Let go of everything, in the reverse order of making; jobs go on."""
+        while self._closers:
+            self._closers.pop()()
+
+
+def kinds() -> Sequence[str]:
+    """The kinds of compute target that this version has, in order of name."""
+    return known_kinds()
+
+
+def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
+    """Open a root folder (made, or upgraded, when needed) with the adapters for one machine.
+
+    Raises:
+        ConfigError: if the root was made by a newer version, or is not a folder that we may write to.
+    """
+    clock = clock or SystemClock()
+    stores = EmbeddedStores.open(root, clock)
+    targets = Registry(
+        TargetContext(blobs=stores.blobs, secrets=stores.secrets, clock=clock, tell=_teller(stores.queue), root=root)
+    )
+    ports = Ports(
+        runs=stores.runs,
+        gates=stores.gates,
+        queue=stores.queue,
+        blobs=stores.blobs,
+        computes=stores.computes,
+        webhooks=stores.webhooks,
+        secrets=stores.secrets,
+        clock=clock,
+        targets=targets,
+    )
+    services = Services(ports=ports, root=root, _closers=[stores.close, targets.close])
+    try:
+        ensure_default(ports, targets.default_compute())
+    except BaseException:
+        services.close()
+        raise
+    return services
+
+
+def _teller(queue: Queue) -> Callable[[str], None]:
+    """What a target calls from any thread when something happened on a compute."""
+
+    def tell(compute: str) -> None:
+        queue.wake(WATCH, nudge(compute))
+
+    return tell
+
+
+_current: Services | None = None
+
+
+def install(services: Services | None) -> None:
+    """Make ``services`` those of this process: the triggers find them by :func:`current`."""
+    global _current  # noqa: PLW0603 - a process has one, set by the host before any trigger runs
+    _current = services
+
+
+def current() -> Services:
+    """The services of this process.
+
+    Raises:
+        ConfigError: if there are none: nothing hosts this process.
+    """
+    if _current is None:
+        raise ConfigError("no services in this process; start a host with `runyard up`")
+    return _current
