@@ -127,7 +127,7 @@ def accept_run(ports: Ports, ident: str) -> Run:
             wake_dispatch(ports, compute)
         return run
     try:
-        resolved = resolve(ports, asked_of(Submission.model_validate(run.request)))
+        resolved = resolve(ports, asked_of(Submission.of(run.request)))
     except ConfigError as error:
         return fail(ports, run, error)
     ready = _with(run, resolved)

@@ -85,6 +85,6 @@ def resubmit(
         request["target"] = target
     if arguments is not None:
         request["arguments"] = list(arguments)
-    submission = Submission.model_validate(request)
+    submission = Submission.of(request)
     run, _created = submit(ports, submission, origin=Origin(source="api", name=who, event_id=f"resubmit of {run_id}"))
     return run

@@ -13,9 +13,10 @@ from runyard.events.blob import sidecar_names
 from runyard.events.submission import Submission
 from runyard.ports import BlobInfo, Compute, Ports
 from runyard.runconfig.job import job_spec
-from runyard.runconfig.locate import choose
+from runyard.runconfig.locate import choose, keeper
 from runyard.runconfig.model import RunConfiguration
-from runyard.runconfig.read import parse
+from runyard.runconfig.read import parse_shared
+from runyard.runconfig.yaml12 import scalar_text
 from runyard.runs.model import JobSpec, SnapshotRef
 from runyard.snapshot.archive import Archive, open_archive
 
@@ -23,8 +24,6 @@ CONTAINERS: Final = frozenset({"snapshots", "uploads"})
 """The registered containers: a reference names a blob in one of these."""
 MAX_RUNCONFIG: Final = 1 << 20
 """Bytes of a run configuration, or of a file it names."""
-CACHED: Final = 256
-"""Parsed run configurations kept in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ class Asked:
     runconfig: str | Mapping[str, object] | None = None
     target: str | None = None
     script: str | None = None
-    arguments: tuple[object, ...] | None = None
+    arguments: tuple[str, ...] | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +70,7 @@ def asked_of(submission: Submission) -> Asked:
         runconfig=submission.runconfig,
         target=submission.target,
         script=submission.script,
-        arguments=None if submission.arguments is None else tuple(submission.arguments),
+        arguments=None if submission.arguments is None else tuple(map(scalar_text, submission.arguments)),
         environment_variables=submission.environment_variables,
     )
 
@@ -88,7 +87,8 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
         raise SnapshotError(f"the snapshot {asked.container}/{asked.name} is not there (any more)") from None
     try:
         info = reader.info
-        archive = open_archive(reader.read, info.size, name=asked.name)
+        wanted = asked.runconfig if isinstance(asked.runconfig, str) else None
+        archive = open_archive(reader.read, info.size, name=asked.name, keep=keeper(wanted))
         found = _find(ports, asked, info, archive)
         config = _parse(found, archive)
     finally:
@@ -105,7 +105,7 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
     snapshot = SnapshotRef(
         container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256
     )
-    return Resolved(snapshot=snapshot, spec=spec, target=target, compute=compute, priority=config.runyard.priority)
+    return Resolved(snapshot=snapshot, spec=spec, target=target, compute=compute, priority=config.runyard.priority or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _find(ports: Ports, asked: Asked, info: BlobInfo, archive: Archive) -> _Conf
     if asked.runconfig is None and (beside := _sidecar(ports, info)) is not None:
         return beside
     name = choose(archive.names, asked.runconfig)
-    return _Config(archive.read(name, MAX_RUNCONFIG), name, f"{name} in the snapshot")
+    return _Config(archive.read(archive.entries[name], MAX_RUNCONFIG), name, f"{name} in the snapshot")
 
 
 def _sidecar(ports: Ports, info: BlobInfo) -> _Config | None:
@@ -142,25 +142,11 @@ def _sidecar(ports: Ports, info: BlobInfo) -> _Config | None:
     return None
 
 
-_parsed: dict[tuple[str, bytes], RunConfiguration] = {}
-"""Run configurations by name and bytes: the runs of a night mostly share a handful, and parsing is the dear part."""
-
-
 def _parse(config: _Config, archive: Archive) -> RunConfiguration:
-    """Parse, reading the one other file that a run configuration may name (``environment: path``) from the snapshot."""
-    key = (config.name, config.data)
-    if (known := _parsed.get(key)) is not None:
-        return known
-    looked = False
+    """Parse, reading the other files that a run configuration may name (``environment: path``) from the snapshot."""
 
     def look(path: str) -> bytes | None:
-        nonlocal looked
-        looked = True
-        return archive.read(path, MAX_RUNCONFIG) if path in archive.names else None
+        entry = archive.find(path).get(path)
+        return archive.read(entry, MAX_RUNCONFIG) if entry is not None else None
 
-    parsed = parse(config.data, config.name, files=look)
-    if not looked:
-        if len(_parsed) >= CACHED:
-            _parsed.clear()
-        _parsed[key] = parsed
-    return parsed
+    return parse_shared(config.data, config.name, files=look)

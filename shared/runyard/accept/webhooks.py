@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from runyard.accept.doors import submit
 from runyard.errors import AuthError, EventError, NotFoundError
 from runyard.events import github
-from runyard.events.submission import validate_submission
+from runyard.events.submission import Submission
 from runyard.events.template import fill
 from runyard.ports import Ports
 from runyard.runs.model import Origin, Run
@@ -35,7 +35,7 @@ def deliver(ports: Ports, name: str, headers: Mapping[str, str], body: bytes) ->
     delivery, event = github.delivery(headers)
     if event == PING or (webhook.events and event not in webhook.events):
         return None
-    submission = validate_submission(fill(webhook.submission, _payload(body)))
+    submission = Submission.of(fill(webhook.submission, _payload(body)))
     origin = Origin(source="webhook", name=webhook.name, event_id=delivery)
     run, _created = submit(ports, submission, origin=origin, key=f"{webhook.name}\n{delivery}")
     return run

@@ -40,8 +40,8 @@ def resolve(ports: Ports, target: str) -> Compute:
     wanted = target or "local"
     compute = ports.computes.get(wanted)
     if compute is None:
-        aliases = ports.computes.aliases()
-        actual = aliases.get(wanted) or {name.lower(): name for name in aliases.values()}.get(wanted.lower())
+        # Compute names are compared without case in the files of the SDK, so aliases are too.
+        actual = {name.lower(): of for name, of in ports.computes.aliases().items()}.get(wanted.lower())
         compute = ports.computes.get(actual) if actual else None
     if compute is not None:
         return compute

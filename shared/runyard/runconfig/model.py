@@ -1,5 +1,6 @@
 """A run configuration as a value: the SDK's names in snake_case, its defaults, and our own keys under ``runyard``."""
 
+# ruff: noqa: RUF009  (`option` makes a dataclass field)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -47,12 +48,12 @@ COMMUNICATORS: Final = ("None", "ParameterServer", "OpenMpi", "IntelMpi", "Gloo"
 class RunyardOptions:
     """``runyard``: what the format has no word for. Unlike elsewhere, a key that is not known is an error."""
 
-    retries: int = option(0, least=0, most=100)
+    retries: int = option(0, within=(0, 100))
     """New attempts after the script failed."""
-    on_preemption: int = option(0, least=0, most=100)
+    on_preemption: int = option(0, within=(0, 100))
     """New attempts after the platform took the machine back."""
-    priority: int | None = option(None, least=-100, most=100)
-    """Higher goes first; ``None`` = what the event says, else 0."""
+    priority: int = option(0, within=(-100, 100))
+    """Higher goes first; what the event says, unless it is 0, comes before this."""
 
 
 def _own(default: Any) -> Any:
@@ -68,12 +69,12 @@ class RunConfiguration:
     arguments: list[str] = option(list)
     """Each as its author wrote it: ``0.10`` stays ``0.10`` and ``true`` stays ``true``."""
     target: str = "local"
-    framework: str = option("Python", allowed=FRAMEWORKS)
-    communicator: str = option("None", allowed=COMMUNICATORS)
-    auto_prepare_environment: bool = option(True, also=("prepareEnvironment",))
+    framework: str = option("Python", allowed=FRAMEWORKS, zero="Python")
+    communicator: str = option("None", allowed=COMMUNICATORS, zero="None")
+    auto_prepare_environment: bool = option(True, keys=("prepareEnvironment",))
     """``False`` = fail if the environment is not built yet (until 1.0.43)."""
-    max_run_duration_seconds: int | None = option(None, least=1)
-    node_count: int = option(1, least=1)
+    max_run_duration_seconds: int | None = option(None, within=(1, None))
+    node_count: int = option(1, within=(1, None))
     priority: int | None = None
     """The SDK's (1.25 and later). Which direction it counts is not documented, so nothing follows from it here."""
     environment: EnvironmentDefinition = option(EnvironmentDefinition)
@@ -99,7 +100,7 @@ class RunConfiguration:
     command: str | list[str] | None = None
     environment_variables: dict[str, str] = option(dict)
     """At run time (1.34 and later); added to those of ``environment``."""
-    services: dict[str, ApplicationEndpointConfiguration] = option(dict, key="applicationEndpoints")
+    services: dict[str, ApplicationEndpointConfiguration] = option(dict, keys=("applicationEndpoints",))
     runyard: RunyardOptions = option(RunyardOptions)
 
     source: str = field(default="", metadata={"own": True}, repr=False, compare=False)

@@ -5,6 +5,7 @@ A field's name in camelCase is its key on disk; :func:`option` says what deviate
 out.
 """
 
+# ruff: noqa: RUF009  (`option` makes a dataclass field)
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,23 +21,21 @@ MECHANISMS: Final = ("direct", "mount", "download", "upload")
 def option(
     default: Any = None,
     *,
-    key: str = "",
-    also: Sequence[str] = (),
+    keys: Sequence[str] = (),
     allowed: Sequence[str] = (),
-    least: int | None = None,
-    most: int | None = None,
+    within: tuple[int | None, int | None] = (None, None),
+    zero: str = "",
 ) -> Any:
     """A field and what a reader must know of it.
 
     Args:
         default: Its default; a class or function is called to make it.
-        key: Its key on disk, where that is not the name in camelCase.
-        also: Other keys under which it is known.
+        keys: Its keys on disk besides its name in camelCase (case and underscores do not count).
         allowed: The texts it may hold, in their canonical casing (read in any casing).
-        least: Smallest legal number.
-        most: Largest legal number.
+        within: Smallest and largest legal number.
+        zero: What the number 0 stands for, where service files write enumerations as numbers.
     """
-    metadata = {"key": key, "also": tuple(also), "allowed": tuple(allowed), "least": least, "most": most}
+    metadata = {"keys": keys, "allowed": allowed, "within": within, "zero": zero}
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -181,23 +180,23 @@ class HdiConfiguration:
 class BatchAiConfiguration:
     """``batchai`` (until 0.1.74)."""
 
-    node_count: int = option(1, least=1)
+    node_count: int = option(1, within=(1, None))
 
 
 @dataclass
 class TensorflowConfiguration:
     """``tensorflow``."""
 
-    worker_count: int = option(1, least=0)
-    parameter_server_count: int = option(1, least=0)
+    worker_count: int = option(1, within=(0, None))
+    parameter_server_count: int = option(1, within=(0, None))
 
 
 @dataclass
 class MpiConfiguration:
     """``mpi``."""
 
-    process_count_per_node: int = option(1, least=1)
-    node_count: int = option(1, least=1)
+    process_count_per_node: int = option(1, within=(1, None))
+    node_count: int = option(1, within=(1, None))
 
 
 @dataclass
@@ -205,16 +204,16 @@ class PyTorchConfiguration:
     """``pytorch``."""
 
     communication_backend: str = option("nccl", allowed=("nccl", "gloo"))
-    process_count: int | None = option(None, least=1)
-    node_count: int = option(1, least=1)
+    process_count: int | None = option(None, within=(1, None))
+    node_count: int = option(1, within=(1, None))
 
 
 @dataclass
 class ParallelTaskConfiguration:
     """``paralleltask``."""
 
-    max_retries_per_worker: int = option(0, least=0)
-    worker_count_per_node: int = option(1, least=1)
+    max_retries_per_worker: int = option(0, within=(0, None))
+    worker_count_per_node: int = option(1, within=(1, None))
     terminal_exit_codes: list[int] | None = None
 
 
@@ -222,8 +221,8 @@ class ParallelTaskConfiguration:
 class ContainerInstanceConfiguration:
     """``containerInstance`` (until 0.1.80)."""
 
-    cpu_cores: float = option(1.0, least=0)
-    memory_gb: float = option(4.0, least=0)
+    cpu_cores: float = option(1.0, within=(0, None))
+    memory_gb: float = option(4.0, within=(0, None))
     region: str | None = None
 
 
@@ -235,7 +234,7 @@ class AmlComputeConfiguration:
     vm_priority: str | None = option(None, allowed=("dedicated", "lowpriority"))
     retain_cluster: bool = False
     name: str | None = None
-    cluster_max_node_count: int | None = option(None, least=1)
+    cluster_max_node_count: int | None = option(None, within=(1, None))
     location: str | None = None
     """Only in 0.1.74."""
 
@@ -332,5 +331,5 @@ class ApplicationEndpointConfiguration:
     """One of ``applicationEndpoints``."""
 
     type: str | None = None
-    port: int | None = option(None, least=0, most=65535)
+    port: int | None = option(None, within=(0, 65535))
     properties: dict[str, str] | None = None

@@ -145,6 +145,8 @@ def _load_json(data: bytes, name: str) -> tuple[bool, object]:
     try:
         value = json.loads(data, object_pairs_hook=pairs, parse_int=_integer, parse_constant=_no_constant)
         _check_depth(value, MAX_DEPTH)
+        if b"\\ud" in data.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError):
         return False, None
     return True, value

@@ -11,6 +11,8 @@ _CONTAINER: Final = re.compile(r"(?!.*--)[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 _SECRET: Final = re.compile(r"[A-Za-z0-9-]{1,127}")
 MAX_BLOB_NAME: Final = 1024
 """Characters of a blob's name: Azure's limit."""
+MAX_PART: Final = 255
+"""Bytes between two slashes of a blob's name: what file systems hold."""
 
 
 def check_container(name: str) -> str:
@@ -31,14 +33,21 @@ def check_blob(name: str) -> str:
     """Return ``name`` if it stays inside its container and names one blob.
 
     Raises:
-        ConfigError: for an empty or too long name, a NUL, an absolute path, or a part that is empty, ``.`` or ``..``.
+        ConfigError: for an empty or too long name or part, a NUL, an absolute path, ``.`` or ``..`` as a part.
     """
+    parts = name.split("/")
     if not 1 <= len(name) <= MAX_BLOB_NAME:
         raise ConfigError(f"a blob name has 1 to {MAX_BLOB_NAME} characters, and this one has {len(name)}")
-    if "\0" in name or any(part in {"", ".", ".."} for part in name.split("/")):
+    if "\0" in name or any(part in {"", ".", ".."} for part in parts):
         raise ConfigError(
             f"{name[:80]!r} is not a blob name: it must be relative, without NUL and without empty, '.' or '..' parts"
         )
+    try:
+        longest = max(len(part.encode("utf-8", "surrogateescape")) for part in parts)
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name[:80]!r} is not a blob name: it is not text that can be written as UTF-8") from None
+    if longest > MAX_PART:
+        raise ConfigError(f"{name[:80]!r} has a part of {longest} bytes; a file system holds at most {MAX_PART}")
     return name
 
 

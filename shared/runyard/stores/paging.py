@@ -18,7 +18,7 @@ MAX_PAGE: Final = 1000
 Key = tuple[float, str]
 """Where a run stands in a listing: (created, id), descending."""
 
-_decoder: Final = msgspec.json.Decoder(Key)
+_decoder: Final[msgspec.json.Decoder[Key]] = msgspec.json.Decoder(Key)
 
 
 def key_of(run: Run) -> Key:

@@ -1,1 +1,26 @@
-"""Runyard."""
+"""Adapters for one machine: one SQLite file and folders under one root."""
+
+from runyard.stores.embedded.blobs import FolderBlobs
+from runyard.stores.embedded.clock import SystemClock
+from runyard.stores.embedded.database import Database
+from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedWebhookStore
+from runyard.stores.embedded.etag import etag_of
+from runyard.stores.embedded.gates import EmbeddedGates
+from runyard.stores.embedded.queue import EmbeddedQueue
+from runyard.stores.embedded.runs import EmbeddedRunStore
+from runyard.stores.embedded.secrets import FolderSecrets
+from runyard.stores.embedded.stores import EmbeddedStores
+
+__all__ = [
+    "Database",
+    "EmbeddedComputeStore",
+    "EmbeddedGates",
+    "EmbeddedQueue",
+    "EmbeddedRunStore",
+    "EmbeddedStores",
+    "EmbeddedWebhookStore",
+    "FolderBlobs",
+    "FolderSecrets",
+    "SystemClock",
+    "etag_of",
+]

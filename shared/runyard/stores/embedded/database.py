@@ -106,9 +106,7 @@ class Database:
         try:
             return connection.execute(sql, args).fetchall()
         finally:
-            self._readers.append(connection)
-            if self._closed:
-                self._close_readers()
+            self._give_back(connection)
 
     def close(self) -> None:
         """Finish the writes at hand and close the file; later calls are refused."""
@@ -117,6 +115,11 @@ class Database:
         self._submit(_Op(lambda _: None, durable=False), last=True)
         self._close_readers()
         self._writer.close()
+
+    def _give_back(self, reader: sqlite3.Connection) -> None:
+        self._readers.append(reader)
+        if self._closed:  # meanwhile
+            self._close_readers()
 
     def _close_readers(self) -> None:
         with suppress(IndexError):  # a reader may be putting its connection back at this moment
@@ -261,7 +264,9 @@ def _translate(error: Exception, path: Path) -> Exception:
     if _code(error) == sqlite3.SQLITE_FULL:
         return StorageFullError(f"there is no room left on the disk of {path}; free some, and nothing is lost")
     if _code(error) == sqlite3.SQLITE_BUSY:
-        return RunyardError(f"another process has kept {path} locked for {BUSY_SECONDS:.0f} s; find out which and end it")
+        return RunyardError(
+            f"another process has kept {path} locked for {BUSY_SECONDS:.0f} s; find out which and end it"
+        )
     if _code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
         return ConfigError(f"{path} is not a whole database; restore it from a backup, or use another root")
     if _code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:

@@ -1,1 +1,19 @@
-"""Runyard."""
+"""Adapters in memory: no files, no threads, the time from a clock. Public as :mod:`runyard.testing`."""
+
+from runyard.stores.memory.blobs import MemoryBlobStore
+from runyard.stores.memory.clock import ManualClock
+from runyard.stores.memory.documents import MemoryComputeStore, MemorySecrets, MemoryWebhookStore
+from runyard.stores.memory.gates import MemoryGates
+from runyard.stores.memory.queue import MemoryQueue
+from runyard.stores.memory.runs import MemoryRunStore
+
+__all__ = [
+    "ManualClock",
+    "MemoryBlobStore",
+    "MemoryComputeStore",
+    "MemoryGates",
+    "MemoryQueue",
+    "MemoryRunStore",
+    "MemorySecrets",
+    "MemoryWebhookStore",
+]

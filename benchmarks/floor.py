@@ -1,0 +1,63 @@
+"""The floor: bare threads that only unpack, spawn the interpreter, keep stdout and write a status row.
+
+Usage: floor.py FOLDER_OF_ZIPS SLOTS WORK_FOLDER. Prints seconds, and CPU seconds with those of the children.
+"""
+
+import json
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+
+def main() -> None:
+    """Run every zip in the folder with as many threads as slots."""
+    folder, slots, work = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    jobs: SimpleQueue[Path] = SimpleQueue()
+    for path in sorted(folder.glob("*.zip")):
+        jobs.put(path)
+    table = sqlite3.connect(work / "floor.db", isolation_level=None, check_same_thread=False)
+    table.execute("PRAGMA journal_mode=WAL")
+    table.execute("PRAGMA synchronous=NORMAL")
+    table.execute("CREATE TABLE status (name TEXT PRIMARY KEY, code INTEGER, ended REAL)")
+    lock = threading.Lock()
+
+    def slot() -> None:
+        while True:
+            try:
+                path = jobs.get_nowait()
+            except Empty:
+                return
+            place = work / path.stem
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(place)
+            with (place / "stdout.txt").open("wb") as out:
+                code = subprocess.call(
+                    [sys.executable, "train.py"],
+                    cwd=place,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                )
+            with lock:
+                table.execute("INSERT INTO status VALUES (?, ?, ?)", (path.stem, code, time.time()))
+
+    began = time.time()
+    threads = [threading.Thread(target=slot) for _ in range(slots)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps({"seconds": time.time() - began, "cpu": sum(u.ru_utime + u.ru_stime for u in used)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""Times as events write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from runyard.errors import EventError
+
+
+def seconds_of(time: object, whose: str) -> float | None:
+    """An RFC 3339 time in seconds since the epoch; without a zone it is UTC; ``None`` stays ``None``.
+
+    Raises:
+        EventError: if it is not a time; ``whose`` says whose it is.
+    """
+    if time is None:
+        return None
+    try:
+        when = datetime.fromisoformat(str(time))
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise EventError(f"{whose} time must be a time like 2026-01-31T12:00:00Z") from None

@@ -1,0 +1,135 @@
+"""From a run configuration, and what the event says instead, to the job that a target is given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from runyard.environment.variables import fault_of_name
+from runyard.errors import RunconfigError, UnsupportedError
+from runyard.runconfig.model import RunConfiguration
+from runyard.runconfig.paths import inside
+from runyard.runs.model import JobSpec
+
+DEFAULT_INTERPRETER = "python"
+"""As ``interpreterPath``: the compute's default interpreter."""
+
+
+def job_spec(
+    config: RunConfiguration,
+    origin_text: str,
+    *,
+    script: str | None = None,
+    arguments: Sequence[str] | None = None,
+    environment_variables: Mapping[str, str] | None = None,
+) -> JobSpec:
+    """What to run.
+
+    Args:
+        config: The run configuration; it is only read.
+        origin_text: Which one it is, for people: ``aml_config/local.runconfig in the snapshot``.
+        script: The event's, instead of the run configuration's.
+        arguments: The event's, instead of the run configuration's.
+        environment_variables: The event's; added to the run configuration's.
+
+    Raises:
+        RunconfigError: if the script, a directory or a variable's name is not legal, or there is no script.
+        UnsupportedError: if it asks for what this version cannot do.
+    """
+    check_supported(config)
+    wanted = script if script is not None else config.script
+    if not wanted:
+        raise RunconfigError(f"{config.source}: no script is named; set `script` to its path inside the snapshot")
+    interpreter = config.environment.python.interpreter_path
+    return JobSpec(
+        script=_inside(config, "script", wanted),
+        arguments=_arguments(config, arguments),
+        framework=config.framework,
+        interpreter=interpreter.strip() or DEFAULT_INTERPRETER,
+        environment_variables=_variables(config, environment_variables or {}),
+        max_duration=config.max_run_duration_seconds,
+        watched_directories=tuple(
+            _inside(config, "history.directoriesToWatch", path) for path in config.history.directories_to_watch
+        ),
+        node_count=config.node_count,
+        retries=config.runyard.retries,
+        on_preemption=config.runyard.on_preemption,
+        runconfig=origin_text,
+    )
+
+
+def check_supported(config: RunConfiguration) -> None:
+    """Refuse what this version understands and cannot do.
+
+    Raises:
+        UnsupportedError: one sentence on the first such thing and the way round it.
+    """
+    for sentence in _unsupported(config):
+        raise UnsupportedError(f"{config.source}: {sentence}")
+
+
+def _unsupported(config: RunConfiguration) -> Iterator[str]:
+    missing = "is not available in this version"
+    if config.framework != "Python":
+        yield f"framework is {config.framework}, which {missing}; use Python"
+    if config.communicator != "None":
+        yield f"communicator is {config.communicator}: running over several processes {missing}; use None"
+    nodes = max(config.node_count, config.batchai.node_count)
+    if nodes > 1:
+        yield f"nodeCount is {nodes}: running on several nodes {missing}; use 1"
+    if config.command:
+        yield f"`command` {missing}; use `script` and `arguments`"
+    data: dict[str, Sequence[object] | Mapping[str, object]] = {
+        "dataReferences": config.data_references,
+        "data": config.data,
+        "outputData": config.output_data,
+        "datacaches": config.datacaches,
+    }
+    for key, value in data.items():
+        if value:
+            yield f"`{key}` asks for data to be brought to the script, which {missing}; remove it, or read the data in the script"
+    for key, is_on in (
+        ("docker.useDocker", config.docker.use_docker),
+        ("environment.docker.enabled", config.environment.docker.enabled),
+    ):
+        if is_on:
+            yield f"{key} is true: running in a container {missing}; set it to false"
+    python = config.environment.python
+    if not python.user_managed_dependencies:
+        path = python.interpreter_path.strip() or DEFAULT_INTERPRETER
+        with_what = "the compute's own Python" if path == DEFAULT_INTERPRETER else path
+        yield (
+            f"environment.python.userManagedDependencies is false: preparing a Python environment {missing}; set it to true, "
+            f"and the script runs with {with_what}"
+        )
+
+
+def _inside(config: RunConfiguration, key: str, path: str) -> str:
+    safe = inside(path)
+    if safe is None:
+        hint = "; write it with '/'" if "\\" in path else ""
+        raise RunconfigError(
+            f"{config.source}: {key} is {path[:120]!r}; it must be a relative path inside the snapshot{hint}"
+        )
+    return safe
+
+
+def _arguments(config: RunConfiguration, instead: Sequence[str] | None) -> tuple[str, ...]:
+    arguments = tuple(config.arguments if instead is None else instead)
+    for index, argument in enumerate(arguments):
+        if "\0" in argument:
+            raise RunconfigError(f"{config.source}: arguments[{index}] holds a NUL character, which no argument can")
+    return arguments
+
+
+def _variables(config: RunConfiguration, instead: Mapping[str, str]) -> dict[str, str]:
+    """The run configuration's variables, then the event's."""
+    variables = {**config.environment.environment_variables, **config.environment_variables}
+    for name in variables:
+        if not name or "=" in name or "\0" in name:
+            raise RunconfigError(
+                f"{config.source}: environmentVariables has the name {name[:60]!r}; a name is not empty and has no '='"
+            )
+    for name in instead:
+        if fault := fault_of_name(name):
+            raise RunconfigError(f"the event's environmentVariables: {name[:60]!r} {fault}")
+    return {**variables, **instead}

@@ -1,0 +1,115 @@
+"""Finds what an attempt's script left behind: processes that forked twice, called setsid, or changed their folder."""
+
+import os
+import signal
+
+from . import process
+
+RUN_VARIABLE = "AZUREML_RUN_ID"
+ATTEMPT_VARIABLE = "RUNYARD_ATTEMPT"
+
+
+class Quarry:
+    """How the processes of one attempt are known: by session or group, by the run's variables, by folder or log."""
+
+    __slots__ = ("leader", "_log", "_marks", "_work")
+
+    def __init__(self, run, attempt, work, log):
+        self.leader = 0
+        """The script's process id, which is its session's and its group's too; 0 = not known."""
+        self._marks = (
+            ("\0%s=%s\0" % (RUN_VARIABLE, run)).encode(),
+            ("\0%s=%s\0" % (ATTEMPT_VARIABLE, attempt)).encode(),
+        )
+        self._work = os.path.realpath(work)
+        self._log = os.path.realpath(log)
+
+    def owns(self, pid, found):
+        """Whether the process is of this attempt; ``found`` is its stat."""
+        if self.leader and self.leader in (found.session, found.group):
+            return True
+        return self.is_marked(pid) or self._is_at_home(pid)
+
+    def is_marked(self, pid):
+        """Whether the run's variables are in its environment."""
+        try:
+            with open("/proc/%d/environ" % pid, "rb") as stream:
+                environment = b"\0" + stream.read() + b"\0"
+        except OSError:
+            return False
+        return all(mark in environment for mark in self._marks)
+
+    def _is_at_home(self, pid):
+        folder = _link("/proc/%d/cwd" % pid)
+        if (folder + "/").startswith(self._work + "/"):
+            return True
+        return self._log in (_link("/proc/%d/fd/1" % pid), _link("/proc/%d/fd/2" % pid))
+
+
+def _link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def find_all(quarry):
+    """Every living process of the attempt on this machine, by a walk through /proc. A few ms."""
+    return [pid for pid in process.every_pid() if _lives(pid, quarry)]
+
+
+def _lives(pid, quarry):
+    if pid <= 1 or pid == os.getpid():
+        return False
+    found = process.read_stat(pid)
+    return found is not None and found.state not in ("Z", "X") and quarry.owns(pid, found)
+
+
+def find_script(quarry):
+    """The process id of the script itself, if it runs: it leads its session and bears the run's variables."""
+    for pid in process.every_pid():
+        found = process.read_stat(pid)
+        if found is not None and found.session == pid and found.state != "Z" and quarry.is_marked(pid):
+            return pid
+    return 0
+
+
+def kill_orphans(quarry, scripts, others):
+    """Kill those of our children that are no scripts and belong to the attempt; reap the dead ones.
+
+    As every orphan among our descendants becomes our child, doing this until nothing is found leaves nothing behind.
+
+    Args:
+        quarry: Of the attempt.
+        scripts: The process ids of all scripts that we carry.
+        others: The quarries of the other attempts. An orphan that shows nobody's marks is killed when there are none.
+
+    Returns:
+        How many were killed just now.
+    """
+    count = 0
+    for pid in process.children():
+        if pid in scripts:
+            continue
+        found = process.read_stat(pid)
+        if found is None or found.state == "Z":
+            reap_quietly(pid)
+        elif quarry.owns(pid, found) or not any(other.owns(pid, found) for other in others):
+            if not others or quarry.owns(pid, found):
+                count += process.send(pid, signal.SIGKILL)
+    return count
+
+
+def reap_quietly(pid):
+    """Reap a dead orphan; nobody wants its exit code."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
+
+
+def reap_orphans(scripts):
+    """Reap the dead among our children that are no scripts."""
+    for pid in process.children():
+        if pid not in scripts:
+            reap_quietly(pid)

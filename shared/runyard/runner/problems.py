@@ -1,0 +1,24 @@
+"""What keeps a script from running, as a sentence for the run's error."""
+
+import errno
+
+
+class Problem(Exception):  # noqa: N818 - it is one, told to a user
+    """One clear sentence, and the word of the retry table that goes with it."""
+
+    def __init__(self, message, error_class="config"):
+        super(Problem, self).__init__(message)  # noqa: UP008
+        self.message = message
+        self.error_class = error_class
+
+
+class Stopped(Exception):  # noqa: N818
+    """The work was given up, as its attempt was canceled."""
+
+
+def from_os_error(error, what):
+    """The problem that an ``OSError`` is, met while doing ``what``."""
+    reason = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Problem("%s failed: %s; make room on the disk and submit again" % (what, reason), "quota")
+    return Problem("%s failed: %s" % (what, reason), "transient")

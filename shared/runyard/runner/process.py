@@ -1,0 +1,215 @@
+"""Processes of this machine: starting one, telling it from a later one of the same number, learning how it ended."""
+
+import errno
+import os
+import signal
+import struct
+import subprocess
+from collections import namedtuple
+
+from .problems import Problem
+
+Stat = namedtuple("Stat", "state parent group session start exit_status")
+
+_RESET = [s for s in (getattr(signal, n, None) for n in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGHUP")) if s]
+_PR_SET_CHILD_SUBREAPER = 36
+_PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info), Linux 6.13, linux/pidfd.h
+_PIDFD_INFO_EXIT = 8  # Linux 6.15
+_INFO = struct.Struct("<QQ11Ii")
+
+
+def spawn(argv, environment, folder, log):
+    """Start a program in its own session, with stdin empty and both outputs appended to the file ``log``.
+
+    Returns:
+        Its process id. It is a child of this process, and not yet reaped.
+
+    Raises:
+        OSError: as ``exec`` met it.
+    """
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        if not hasattr(os, "posix_spawn"):
+            return _popen(argv, environment, folder, output)
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, output, 2),
+        ]
+        back = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # posix_spawn cannot change the folder. Only the loop's thread starts programs, and workers use full paths.
+            os.chdir(folder)
+            return os.posix_spawn(
+                argv[0], argv, environment, file_actions=actions, setsid=True, setsigdef=_RESET, setsigmask=()
+            )
+        except NotImplementedError:
+            return _popen(argv, environment, folder, output)
+        finally:
+            os.fchdir(back)
+            os.close(back)
+    finally:
+        os.close(output)
+
+
+def _popen(argv, environment, folder, output):
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        cwd=folder,
+        env=environment,
+        start_new_session=True,
+    )
+    process.returncode = 0  # reaped by us, not by it
+    return process.pid
+
+
+def read_stat(pid):
+    """What ``/proc/PID/stat`` says, or ``None`` if there is no such process (a zombie is one)."""
+    try:
+        descriptor = os.open("/proc/%d/stat" % pid, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, 1024)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    # The second field is the program's name in brackets, and may hold anything.
+    fields = data[data.rindex(b")") + 2 :].split()
+    return Stat(
+        fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), int(fields[49])
+    )
+
+
+def is_alive(pid, start):
+    """Whether the process that began at ``start`` (clock ticks since boot) is there and no zombie."""
+    found = read_stat(pid)
+    return found is not None and found.start == start and found.state not in ("Z", "X")
+
+
+def boot_id():
+    """Tells one boot of the machine from another: process numbers and start times mean nothing across them."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def open_pidfd(pid):
+    """A descriptor that turns readable when the process ends; ``None`` where there is no such thing (it is polled).
+
+    Raises:
+        ProcessLookupError: if there is no such process.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno == errno.ENOSYS:
+            return None
+        raise
+
+
+def reap(pid):
+    """The exit code of a child that ended (``-N`` = by signal N); ``None`` if it has not.
+
+    Raises:
+        ChildProcessError: if it is no child of ours.
+    """
+    found, status = os.waitpid(pid, os.WNOHANG)
+    return None if found == 0 else decode(status)
+
+
+def decode(status):
+    """A wait status as Python's exit code."""
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def exit_code_of(pid, start, pidfd):
+    """The exit code of an ended process that is no child of ours, or ``None`` if the system does not tell.
+
+    Linux tells through the descriptor since 6.15, once its parent reaped it; before that, while it is a zombie.
+    """
+    found = read_stat(pid)
+    if found is not None and found.start == start and found.state == "Z":
+        return decode(found.exit_status)
+    if pidfd is None:
+        return None
+    import fcntl  # noqa: PLC0415 - only after a crash
+
+    block = bytearray(_INFO.size)
+    struct.pack_into("<Q", block, 0, _PIDFD_INFO_EXIT)
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, block)
+    except OSError:
+        return None
+    fields = _INFO.unpack(bytes(block))
+    return decode(fields[-1]) if fields[0] & _PIDFD_INFO_EXIT else None
+
+
+def become_subreaper():
+    """Make orphans among our descendants our children, so that none gets out of sight; whether that worked."""
+    try:
+        import ctypes  # noqa: PLC0415 - once, and not everywhere
+
+        return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    except (ImportError, OSError, AttributeError):
+        return False
+
+
+def children():
+    """The process ids of our children, zombies too."""
+    me = os.getpid()
+    try:
+        with open("/proc/%d/task/%d/children" % (me, me)) as stream:
+            return [int(pid) for pid in stream.read().split()]
+    except OSError:
+        return [pid for pid in every_pid() if getattr(read_stat(pid), "parent", 0) == me]
+
+
+def every_pid():
+    """All process ids; none where there is no /proc."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
+def send(pid, number):
+    """Send a signal to one process; whether it was there. Never to 1 or to groups."""
+    if pid <= 1:
+        return False
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def send_group(leader, number):
+    """Send a signal to the group that ``leader`` leads; it must not be reaped yet, or the number may be another's."""
+    if leader <= 1:
+        return
+    try:
+        os.killpg(leader, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def start_problem(error, interpreter):
+    """Why an interpreter could not be started, as a sentence."""
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return Problem(
+            "the interpreter %s does not exist here; set interpreterPath, or the compute's option interpreter" % interpreter
+        )
+    if error.errno in (errno.EACCES, errno.ENOEXEC, errno.EISDIR):
+        return Problem("the interpreter %s is no program that may be run (%s)" % (interpreter, error.strerror))
+    if error.errno == errno.E2BIG:
+        return Problem("the arguments and environment variables together are too long for this system")
+    return Problem("the interpreter %s could not be started: %s" % (interpreter, error.strerror), "transient")

@@ -1,0 +1,98 @@
+"""What is started for a run: interpreter, script, arguments and environment variables."""
+
+import os
+import shutil
+
+from .hunt import ATTEMPT_VARIABLE, RUN_VARIABLE
+from .places import LOG_FOLDER
+from .problems import Problem
+
+
+def command(job, work, environment):
+    """``[interpreter, script, *arguments]``, exactly as one would type it in the unpacked snapshot.
+
+    Raises:
+        Problem: if there is no such script in the snapshot, or no such interpreter.
+    """
+    script = find_script(job.script, work)
+    return [find_interpreter(job.interpreter, work, environment), script] + list(job.arguments)
+
+
+def find_script(script, work):
+    """The script as an argument for the interpreter.
+
+    Raises:
+        Problem: if it is not a file in the snapshot, all links followed.
+    """
+    path = os.path.join(work, script)
+    if not os.path.isfile(path):
+        raise Problem("the script %r is not in the snapshot%s" % (script, _hint(work)))
+    base = os.path.realpath(work)
+    if os.path.isabs(script) or not os.path.realpath(path).startswith(base + os.sep):
+        raise Problem("the script %r lies outside the snapshot%s" % (script, _hint(work)))
+    return "./" + script if script.startswith("-") else script
+
+
+def _hint(work):
+    found = []
+    for folder, folders, names in os.walk(work):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(".py"):
+                found.append(os.path.relpath(os.path.join(folder, name), work))
+        if len(found) >= 5:
+            break
+    if not found:
+        return "; it has no .py file"
+    return "; it has " + ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
+
+
+def find_interpreter(interpreter, work, environment):
+    """The interpreter's full path; a plain name is looked up on PATH, a relative one in the snapshot.
+
+    Raises:
+        Problem: if there is none.
+    """
+    if not interpreter:
+        raise Problem("no interpreter is named; set interpreterPath, or the compute's option interpreter")
+    if os.path.isabs(interpreter):
+        return interpreter
+    if os.sep in interpreter:
+        return os.path.join(work, interpreter)
+    found = shutil.which(interpreter, path=environment.get("PATH", os.defpath))
+    if found is None:
+        raise Problem(
+            "the interpreter %s is not on PATH; set interpreterPath to a full path, or the compute's option interpreter"
+            % interpreter
+        )
+    return found
+
+
+def variables(base, job, places, hook):
+    """The script's environment: ``base``, then the run configuration's variables, then the run's own.
+
+    Args:
+        base: What is inherited (the host's environment without its secrets).
+        job: The job.
+        places: Its paths.
+        hook: The folder of what scripts import as ``azureml.core`` and ``runyard``; empty = none.
+    """
+    made = dict(base)
+    made.update(job.environment_variables)
+    made.setdefault("PYTHONUNBUFFERED", "1")  # a log that is looked at while the script runs
+    made[RUN_VARIABLE] = job.run
+    made[ATTEMPT_VARIABLE] = str(job.attempt)
+    made["AZUREML_ARM_PROJECT_NAME"] = job.experiment
+    made["AZUREML_OUTPUT_DIRECTORY"] = "./outputs"
+    made["AZUREML_LOGDIRECTORY_PATH"] = LOG_FOLDER
+    made["AZUREML_TARGET_TYPE"] = "local"
+    made["AZUREML_FRAMEWORK"] = job.framework
+    made["AZUREML_NODE_COUNT"] = str(job.node_count)
+    made["RUNYARD_METRICS"] = places.metrics
+    made["RUNYARD_OUTPUTS"] = places.work + "/outputs"
+    if job.gpu is not None:
+        made["CUDA_VISIBLE_DEVICES"] = str(job.gpu)
+    if hook and job.hook:
+        before = made.get("PYTHONPATH")
+        made["PYTHONPATH"] = hook + os.pathsep + before if before else hook
+    return made

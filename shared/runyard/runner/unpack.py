@@ -1,0 +1,199 @@
+"""Unpacks a snapshot into an empty folder, safely: nothing is written outside it, whatever the zip says."""
+
+import os
+import struct
+import zlib
+
+from .places import write_all
+from .problems import Problem, Stopped, from_os_error
+from .ziptable import DEFLATED, FOLDER, LIMITS, LINK, read_table
+
+PIECE = 1 << 20
+"""Bytes read, inflated and written at a time. A zip up to this size is read in one go."""
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+
+
+def file_etag(status):
+    """Inode, modification time (ns) and size in hex: the ETag of a file that serves as a blob."""
+    return "%x-%x-%x" % (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def unpack(snapshot, etag, folder, stopped=None, limits=LIMITS):
+    """Unpack ``snapshot`` into ``folder``, which exists and is empty.
+
+    Args:
+        snapshot: Path of the zip.
+        etag: As it was when the run was accepted; empty = any.
+        folder: Where to.
+        stopped: Asked between pieces; true gives up.
+        limits: What the snapshot may hold.
+
+    Raises:
+        Problem: in one sentence, if it is gone, changed, damaged or unsafe, or there is no room.
+        Stopped: if ``stopped`` said so.
+    """
+    try:
+        descriptor = os.open(snapshot, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Problem("the snapshot %s cannot be read: %s" % (os.path.basename(snapshot), error.strerror)) from None
+    try:
+        size = _check_etag(descriptor, etag, snapshot)
+        try:
+            _Unpacker(_reader(descriptor, size), size, folder, stopped).all(limits)
+        finally:
+            # Looked at last, so that it covers what was read; and a change explains any damage that was met.
+            _check_etag(descriptor, etag, snapshot)
+    except OSError as error:
+        raise from_os_error(error, "unpacking the snapshot") from None
+    finally:
+        os.close(descriptor)
+
+
+def _check_etag(descriptor, etag, snapshot):
+    status = os.fstat(descriptor)
+    if etag and file_etag(status) != etag:
+        raise Problem("the snapshot %s changed since the run was accepted; submit it again" % os.path.basename(snapshot))
+    return status.st_size
+
+
+def _reader(descriptor, size):
+    # Not mmap: a file that is cut short while it is mapped kills the reader.
+    if size <= PIECE:
+        data = os.pread(descriptor, size, 0)
+        return lambda offset, length: data[offset : offset + length]
+    return lambda offset, length: os.pread(descriptor, length, offset)
+
+
+class _Unpacker:
+    def __init__(self, read, size, folder, stopped):
+        self._read = read
+        self._size = size
+        self._folder = folder
+        self._stopped = stopped
+        self._made = {""}
+
+    def all(self, limits):
+        entries, directory = read_table(self._read, self._size, limits)
+        end = 0
+        links = []
+        for entry in entries:
+            begin, after = self._locate(entry)
+            if entry.offset < end or after > directory:
+                raise Problem("%r in the snapshot overlaps what lies beside it: the zip is damaged" % entry.name)
+            end = after
+            if entry.kind == FOLDER:
+                self._make(entry.name)
+            elif entry.kind == LINK:
+                links.append((entry, begin))
+            else:
+                self._write(entry, begin)
+        if links:
+            self._link(links)
+
+    def _locate(self, entry):
+        """Where the entry's bytes begin and end; its own header must agree with the directory."""
+        header = self._read(entry.offset, _LOCAL.size + len(entry.raw))
+        if header[:4] != b"PK\x03\x04" or header[_LOCAL.size :] != entry.raw:
+            raise Problem("the snapshot's directory and the header of %r do not agree" % entry.name)
+        fields = _LOCAL.unpack_from(header)
+        begin = entry.offset + _LOCAL.size + fields[9] + fields[10]
+        return begin, begin + entry.packed
+
+    def _make(self, name):
+        """Make a folder of the snapshot, and those above it."""
+        if name in self._made:
+            return
+        self._make(name.rpartition("/")[0])
+        try:
+            os.mkdir(self._folder + "/" + name)
+        except FileExistsError:
+            raise Problem("%r in the snapshot is a file and a folder" % name) from None
+        self._made.add(name)
+
+    def _create(self, entry):
+        self._make(entry.name.rpartition("/")[0])
+        try:
+            return os.open(self._folder + "/" + entry.name, _NEW_FILE, 0o755 if entry.mode & 0o111 else 0o644)
+        except FileExistsError:
+            raise Problem("%r is in the snapshot twice" % entry.name) from None
+
+    def _write(self, entry, begin):
+        descriptor = self._create(entry)
+        try:
+            crc = size = 0
+            for piece in self._pieces(entry, begin):
+                crc = zlib.crc32(piece, crc)
+                size += len(piece)
+                write_all(descriptor, piece)
+        finally:
+            os.close(descriptor)
+        if size != entry.size or crc != entry.crc:
+            raise _damaged(entry)
+
+    def _pieces(self, entry, begin):
+        """The entry's bytes, inflated; never more than a piece beyond the size that the directory says."""
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == DEFLATED else None
+        at, end, left = begin, begin + entry.packed, entry.size
+        while at < end:
+            if self._stopped is not None and self._stopped():
+                raise Stopped
+            data = self._read(at, min(PIECE, end - at))
+            if not data:
+                raise _damaged(entry)
+            at += len(data)
+            while data:
+                piece = data
+                if inflate is not None:
+                    try:
+                        piece = inflate.decompress(data, min(PIECE, left + 1))
+                    except zlib.error:
+                        raise _damaged(entry) from None
+                    if inflate.eof and (inflate.unused_data or at < end):
+                        raise _damaged(entry)
+                    if not piece and inflate.unconsumed_tail == data:
+                        raise _damaged(entry)
+                left -= len(piece)
+                if left < 0:
+                    raise _damaged(entry)
+                if piece:
+                    yield piece
+                data = inflate.unconsumed_tail if inflate is not None else b""
+        if inflate is not None:
+            rest = inflate.flush()
+            if not inflate.eof:
+                raise _damaged(entry)
+            yield rest
+
+    def _link(self, links):
+        """Make the links, after all files, so that no file is written through one; then check where each leads."""
+        made = []
+        try:
+            for entry, begin in links:
+                target = b"".join(self._pieces(entry, begin))
+                path = self._folder + "/" + entry.name
+                self._make(entry.name.rpartition("/")[0])
+                if not target or target[:1] == b"/" or b"\0" in target or len(target) > 4095:
+                    raise _escapes(entry)
+                try:
+                    os.symlink(target, os.fsencode(path))
+                except FileExistsError:
+                    raise Problem("%r is in the snapshot twice" % entry.name) from None
+                made.append((entry, path))
+            base = os.path.realpath(self._folder)
+            for entry, path in made:
+                if not (os.path.realpath(path) + "/").startswith(base + "/"):
+                    raise _escapes(entry)
+        except Problem:
+            for _, path in made:
+                os.unlink(path)
+            raise
+
+
+def _damaged(entry):
+    return Problem("%r in the snapshot is damaged: its size or checksum is not what the directory says" % entry.name)
+
+
+def _escapes(entry):
+    return Problem("%r in the snapshot is a link that leads out of it" % entry.name)

@@ -1,0 +1,111 @@
+"""Small named documents (computes, aliases, webhooks) in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from runyard.ports.computes import Compute
+from runyard.ports.webhooks import Webhook
+from runyard.stores.embedded.database import Database
+
+T = TypeVar("T")
+
+_PUT = (
+    "INSERT INTO documents (kind, name, document) VALUES (?, ?, ?)"
+    " ON CONFLICT (kind, name) DO UPDATE SET document = excluded.document"
+)
+
+
+class _Documents(Generic[T]):
+    """The documents of one kind; their JSON carries the schema number."""
+
+    def __init__(self, database: Database, kind: str, form: type[T]) -> None:
+        self._database = database
+        self._kind = kind
+        self._decode = msgspec.json.Decoder(form).decode
+
+    def put(self, name: str, document: T) -> None:
+        row = (self._kind, name, msgspec.json.encode(document))
+        self._database.write(lambda db: db.execute(_PUT, row).rowcount)
+
+    def get(self, name: str) -> T | None:
+        rows = self._database.read("SELECT document FROM documents WHERE kind = ? AND name = ?", (self._kind, name))
+        return self._decode(rows[0][0]) if rows else None
+
+    def all(self) -> dict[str, T]:
+        rows = self._database.read("SELECT name, document FROM documents WHERE kind = ? ORDER BY name", (self._kind,))
+        return {name: self._decode(document) for name, document in rows}
+
+    def remove(self, name: str) -> bool:
+        key = (self._kind, name)
+        return self._database.write(
+            lambda db: db.execute("DELETE FROM documents WHERE kind = ? AND name = ?", key).rowcount > 0
+        )
+
+
+class _Alias(msgspec.Struct, frozen=True):
+    """Another name of a compute, as stored."""
+
+    compute: str
+    schema: int = 1
+
+
+class EmbeddedComputeStore:
+    """A :class:`~runyard.ports.computes.ComputeStore` in ``runyard.db``."""
+
+    def __init__(self, database: Database) -> None:
+        self._computes = _Documents(database, "compute", Compute)
+        self._aliases = _Documents(database, "alias", _Alias)
+
+    def put(self, compute: Compute) -> None:
+        """Create or replace."""
+        self._computes.put(compute.name, compute)
+
+    def get(self, name: str) -> Compute | None:
+        """By its own name (aliases are not followed)."""
+        return self._computes.get(name)
+
+    def list(self) -> Sequence[Compute]:
+        """All, by name."""
+        return list(self._computes.all().values())
+
+    def remove(self, name: str) -> bool:
+        """Remove; whether it was there. Aliases stay, for whoever comes under the name next."""
+        return self._computes.remove(name)
+
+    def aliases(self) -> Mapping[str, str]:
+        """Alias to compute name."""
+        return {name: alias.compute for name, alias in self._aliases.all().items()}
+
+    def set_alias(self, alias: str, compute: str | None) -> None:
+        """Set an alias, or remove it (``None``)."""
+        if compute is None:
+            self._aliases.remove(alias)
+        else:
+            self._aliases.put(alias, _Alias(compute=compute))
+
+
+class EmbeddedWebhookStore:
+    """A :class:`~runyard.ports.webhooks.WebhookStore` in ``runyard.db``."""
+
+    def __init__(self, database: Database) -> None:
+        self._webhooks = _Documents(database, "webhook", Webhook)
+
+    def put(self, webhook: Webhook) -> None:
+        """Create or replace."""
+        self._webhooks.put(webhook.name, webhook)
+
+    def get(self, name: str) -> Webhook | None:
+        """By name."""
+        return self._webhooks.get(name)
+
+    def list(self) -> Sequence[Webhook]:
+        """All, by name."""
+        return list(self._webhooks.all().values())
+
+    def remove(self, name: str) -> bool:
+        """Remove; whether it was there."""
+        return self._webhooks.remove(name)

@@ -1,0 +1,178 @@
+"""The gates of computes in SQLite: each change is one transaction of the one writer, and so a compare-and-swap."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from runyard.errors import NotFoundError
+from runyard.ports.gates import Gate, Slot, Waiting
+from runyard.stores.embedded.database import Database
+
+_CONFIGURE: Final = (
+    "INSERT INTO gates (compute, slot_limit, paused) VALUES (?, ?, ?)"
+    " ON CONFLICT (compute) DO UPDATE SET slot_limit = excluded.slot_limit, paused = excluded.paused"
+)
+_GATES: Final = (
+    "SELECT compute, slot_limit, paused, generation, next_at,"
+    " (SELECT count(*) FROM waiting WHERE waiting.compute = gates.compute),"
+    " (SELECT count(*) FROM slots WHERE slots.compute = gates.compute) FROM gates"
+)
+_WAIT: Final = (
+    "INSERT INTO waiting (compute, run_id, rank, enqueued) SELECT ?1, ?2, ?3, ?4"
+    " WHERE EXISTS (SELECT 1 FROM gates WHERE compute = ?1)"
+    " AND NOT EXISTS (SELECT 1 FROM slots WHERE compute = ?1 AND run_id = ?2) ON CONFLICT DO NOTHING"
+)
+_HEAD: Final = "SELECT run_id, rank, enqueued FROM waiting WHERE compute = ? ORDER BY rank, enqueued, run_id LIMIT ?"
+_AHEAD: Final = (
+    "SELECT (SELECT count(*) FROM waiting AS other WHERE other.compute = me.compute"
+    " AND (other.rank, other.enqueued, other.run_id) <= (me.rank, me.enqueued, me.run_id))"
+    " FROM waiting AS me WHERE me.compute = ? AND me.run_id = ?"
+)
+_LEAVE: Final = "DELETE FROM waiting WHERE compute = ? AND run_id = ?"
+_FILL: Final = "INSERT INTO slots (compute, run_id, number, taken) VALUES (?, ?, ?, ?)"
+_RELEASE: Final = "DELETE FROM slots WHERE compute = ? AND run_id = ?"
+_ARM: Final = (
+    "UPDATE gates SET generation = generation + 1, next_at = ? WHERE compute = ? AND next_at IS NULL"
+    " RETURNING generation"
+)
+_ADVANCE: Final = (
+    "UPDATE gates SET generation = generation + 1, next_at = ?"
+    " WHERE compute = ? AND generation = ? AND next_at IS NOT NULL RETURNING generation"
+)
+_DISARM: Final = (
+    "UPDATE gates SET next_at = NULL WHERE compute = ?1 AND generation = ?2 AND next_at IS NOT NULL"
+    " AND NOT EXISTS (SELECT 1 FROM slots WHERE compute = ?1)"
+)
+
+
+class EmbeddedGates:
+    """:class:`~runyard.ports.gates.Gates` in ``runyard.db``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def configure(self, compute: str, *, limit: int, paused: bool = False) -> None:
+        """Create the gate, or set its limit and whether it hands out slots."""
+        self._database.write(_run(_CONFIGURE, compute, limit, paused))
+
+    def get(self, compute: str) -> Gate | None:
+        """The gate, or ``None``."""
+        rows = self._database.read(f"{_GATES} WHERE compute = ?", (compute,))
+        return _gate(rows[0]) if rows else None
+
+    def list(self) -> Sequence[Gate]:
+        """Every gate."""
+        return [_gate(row) for row in self._database.read(f"{_GATES} ORDER BY compute")]
+
+    def wait(self, compute: str, entry: Waiting) -> None:
+        """Put a run on the waiting list; see the port."""
+
+        def work(db: sqlite3.Connection) -> None:
+            row = (compute, entry.run_id, -entry.priority, entry.enqueued)
+            if db.execute(_WAIT, row).rowcount == 0:
+                _must_exist(db, compute)
+
+        self._database.write(work)
+
+    def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
+        """The head of the waiting list, in order (priority, then age, then id)."""
+        rows = self._database.read(_HEAD, (compute, limit))
+        return [Waiting(run_id=run_id, priority=-rank, enqueued=enqueued) for run_id, rank, enqueued in rows]
+
+    def position(self, compute: str, run_id: str) -> int | None:
+        """1 for the next to go; ``None`` if it does not wait."""
+        rows = self._database.read(_AHEAD, (compute, run_id))
+        return int(rows[0][0]) if rows else None
+
+    def leave(self, compute: str, run_id: str) -> bool:
+        """Take a run off the waiting list; whether it was there."""
+        return self._database.write(_run(_LEAVE, compute, run_id)) > 0
+
+    def take(self, compute: str, *, at: float, most: int | None = None) -> Sequence[Slot]:
+        """Move the first waiting runs to free slots; nothing while paused. Returns the new slots."""
+
+        def work(db: sqlite3.Connection) -> list[Slot]:
+            gate = db.execute("SELECT slot_limit, paused FROM gates WHERE compute = ?", (compute,)).fetchone()
+            if gate is None or gate[1]:
+                return []
+            held = {row[0] for row in db.execute("SELECT number FROM slots WHERE compute = ?", (compute,))}
+            free = gate[0] - len(held) if most is None else min(most, gate[0] - len(held))
+            if free <= 0:
+                return []
+            heads = db.execute(_HEAD, (compute, free)).fetchall()
+            indexes = (index for index in range(gate[0]) if index not in held)
+            slots = [Slot(run_id=head[0], index=index, taken=at) for head, index in zip(heads, indexes, strict=False)]
+            for slot in slots:
+                db.execute(_LEAVE, (compute, slot.run_id))
+                db.execute(_FILL, (compute, slot.run_id, slot.index, at))
+            return slots
+
+        return self._database.write(work)
+
+    def slots(self, compute: str) -> Sequence[Slot]:
+        """Every slot held, by index."""
+        rows = self._database.read(
+            "SELECT run_id, number, taken FROM slots WHERE compute = ? ORDER BY number", (compute,)
+        )
+        return [Slot(run_id=run_id, index=number, taken=taken) for run_id, number, taken in rows]
+
+    def release(self, compute: str, run_id: str) -> bool:
+        """Free the run's slot; whether it held one."""
+        return self._database.write(_run(_RELEASE, compute, run_id)) > 0
+
+    def put_back(self, compute: str, entry: Waiting) -> bool:
+        """Move a run from its slot back to the waiting list, in one step; whether it held a slot."""
+
+        def work(db: sqlite3.Connection) -> bool:
+            if db.execute(_RELEASE, (compute, entry.run_id)).rowcount == 0:
+                return False
+            db.execute(_WAIT, (compute, entry.run_id, -entry.priority, entry.enqueued))
+            return True
+
+        return self._database.write(work)
+
+    def arm(self, compute: str, *, next_at: float) -> int | None:
+        """Arm a disarmed watch; see the port."""
+
+        def work(db: sqlite3.Connection) -> int | None:
+            rows = db.execute(_ARM, (next_at, compute)).fetchall()
+            if rows:
+                return int(rows[0][0])
+            _must_exist(db, compute)
+            return None
+
+        return self._database.write(work)
+
+    def advance(self, compute: str, generation: int, *, next_at: float) -> int | None:
+        """Turn ``generation`` into the next one, due at ``next_at``; ``None`` if another did it first."""
+        rows = self._database.write(lambda db: db.execute(_ADVANCE, (next_at, compute, generation)).fetchall())
+        return int(rows[0][0]) if rows else None
+
+    def disarm(self, compute: str, generation: int) -> bool:
+        """Disarm the watch if it is still at ``generation`` and no slot is held."""
+        return self._database.write(_run(_DISARM, compute, generation)) > 0
+
+
+def _run(sql: str, *args: object) -> Callable[[sqlite3.Connection], int]:
+    """A write of one statement; it returns how many rows it changed."""
+    return lambda db: db.execute(sql, args).rowcount
+
+
+def _must_exist(db: sqlite3.Connection, compute: str) -> None:
+    if db.execute("SELECT 1 FROM gates WHERE compute = ?", (compute,)).fetchone() is None:
+        raise NotFoundError(f"there is no gate for a compute named {compute!r}; configure the compute first")
+
+
+def _gate(row: tuple[Any, ...]) -> Gate:
+    compute, limit, paused, generation, next_at, waiting, taken = row
+    return Gate(
+        compute=compute,
+        limit=limit,
+        paused=bool(paused),
+        generation=generation,
+        next_at=next_at,
+        waiting=waiting,
+        taken=taken,
+    )

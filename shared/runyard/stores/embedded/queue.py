@@ -1,0 +1,224 @@
+"""Message queues in SQLite, with Service Bus' peek-lock semantics.
+
+One column, ``visible``, says when a message may be received: its scheduled time, or the end of its lock.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+
+from runyard.ports.clock import Clock
+from runyard.ports.queue import DEAD_LETTERS, MAX_DELIVERIES, Message
+from runyard.stores.embedded.bell import Bells
+from runyard.stores.embedded.database import Database
+from runyard.stores.messages import TOO_MANY_DELIVERIES, TOO_MANY_DESCRIPTION, check_message, lock_lost
+
+LOOK_SECONDS: Final = 0.5
+"""How long a waiting receiver may miss what another process sent."""
+_PARKED: Final = 1e15
+"""``visible`` of a dead letter that was delivered too often: it stays to be seen and redriven, but is not received."""
+_decode_properties: Final = msgspec.json.Decoder(dict[str, str]).decode
+
+_COLUMNS: Final = "seq, id, body, enqueued, deliveries, reason, description, source, properties"
+_SEND: Final = "INSERT INTO messages (queue, id, body, properties, enqueued, visible) VALUES (?, ?, ?, ?, ?, ?)"
+_WAKE: Final = (
+    "INSERT INTO messages (queue, id, body, enqueued, visible, wake) VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
+)
+_PEEK: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? ORDER BY seq LIMIT ?"  # noqa: S608
+_NEXT: Final = "SELECT visible FROM messages WHERE queue = ? ORDER BY visible LIMIT 1"
+_DUE: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? AND visible <= ? ORDER BY visible, seq LIMIT ?"  # noqa: S608
+_LOCK: Final = "UPDATE messages SET visible = ?, lock = ?, deliveries = deliveries + 1, wake = 0 WHERE seq = ?"
+_COMPLETE: Final = "DELETE FROM messages WHERE seq = ? AND lock = ? AND visible > ?"
+_HELD: Final = "SELECT deliveries FROM messages WHERE seq = ? AND lock = ? AND visible > ?"
+_UNLOCK: Final = "UPDATE messages SET visible = enqueued, lock = NULL WHERE seq = ?"
+_BURY: Final = (
+    "UPDATE messages SET queue = ?, source = ?, reason = ?, description = ?, enqueued = ?, visible = ?,"
+    " deliveries = 0, lock = NULL, wake = 0 WHERE seq = ?"
+)
+_PARK: Final = (
+    "UPDATE messages SET reason = coalesce(?, reason), description = coalesce(?, description), visible = ?,"
+    " lock = NULL WHERE seq = ?"
+)
+_REDRIVE: Final = (
+    "UPDATE messages SET queue = source, source = '', reason = '', description = '', enqueued = ?1, visible = ?1,"
+    " deliveries = 0, lock = NULL WHERE seq IN (SELECT seq FROM messages WHERE queue = ?2 AND source <> ''"
+    " AND (?3 IS NULL OR source = ?3) AND (lock IS NULL OR visible <= ?1) ORDER BY seq LIMIT ?4) RETURNING queue"
+)
+
+
+class EmbeddedQueue:
+    """A :class:`~runyard.ports.queue.Queue` in ``runyard.db``."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._bells = Bells()
+
+    def send(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        delay: float = 0.0,
+        message_id: str | None = None,
+        properties: Mapping[str, str] | None = None,
+        durable: bool = False,
+    ) -> str:
+        """Put a message on the queue; see the port."""
+        ident = check_message(name, body, message_id)
+        encoded = msgspec.json.encode(properties) if properties else None
+        at = self._clock.now() + max(delay, 0.0)
+        self._database.write(
+            lambda db: db.execute(_SEND, (name, ident, body, encoded, at, at)).rowcount, durable=durable
+        )
+        self._bells.ring(name)
+        return ident
+
+    def wake(self, name: str, body: bytes) -> None:
+        """Send a message that may be merged with an equal one nobody has received yet."""
+        ident = check_message(name, body, None)
+        now = self._clock.now()
+        if self._database.write(lambda db: db.execute(_WAKE, (name, ident, body, now, now)).rowcount):
+            self._bells.ring(name)
+
+    def receive(self, name: str, *, most: int, lock: float, wait: float = 0.0) -> Sequence[Message]:
+        """Lock up to ``most`` messages; an empty queue costs one read, and waiting next to nothing."""
+        deadline = time.monotonic() + wait
+        while True:
+            heard = self._bells.count(name)
+            due = self._next_due(name)
+            if due <= 0.0 and (messages := self._lock(name, most, lock)):
+                return messages
+            left = deadline - time.monotonic()
+            if left <= 0.0:
+                return []
+            pause = min(left, LOOK_SECONDS, due) if due > 0.0 else min(left, LOOK_SECONDS)
+            self._bells.wait(name, heard, pause)
+
+    def complete(self, message: Message) -> None:
+        """Remove a message; see the port."""
+        args = (message.sequence, message.lock_token, self._clock.now())
+        if not self._database.write(lambda db: db.execute(_COMPLETE, args).rowcount):
+            raise lock_lost(message)
+
+    def abandon(self, message: Message) -> None:
+        """Give a message back for immediate redelivery; see the port."""
+
+        def give_back(db: sqlite3.Connection, deliveries: int) -> None:
+            if deliveries >= MAX_DELIVERIES:
+                _bury(db, message.sequence, message.queue, self._clock.now())
+            else:
+                db.execute(_UNLOCK, (message.sequence,))
+
+        self._change_held(message, give_back)
+        self._bells.ring(message.queue)
+        self._bells.ring(DEAD_LETTERS)
+
+    def dead_letter(self, message: Message, *, reason: str, description: str) -> None:
+        """Move a message to the dead-letter queue; one that is there already stays and is not received again."""
+
+        def bury(db: sqlite3.Connection, _: int) -> None:
+            _bury(db, message.sequence, message.queue, self._clock.now(), (reason, description))
+
+        self._change_held(message, bury)
+        self._bells.ring(DEAD_LETTERS)
+
+    def peek(self, name: str, *, most: int = 100) -> Sequence[Message]:
+        """Look at messages without locking them (scheduled ones too), oldest first."""
+        rows = self._database.read(_PEEK, (name, most))
+        return [_message(name, row) for row in rows]
+
+    def counts(self) -> Mapping[str, int]:
+        """How many messages each queue holds (scheduled and locked ones too)."""
+        return dict(self._database.read("SELECT queue, count(*) FROM messages GROUP BY queue ORDER BY queue"))
+
+    def redrive(self, *, source: str | None = None, most: int = 1000) -> int:
+        """Send dead letters back to the queue they came from; those in somebody's hands are left alone."""
+        args = (self._clock.now(), DEAD_LETTERS, source, most)
+        queues = self._database.write(lambda db: db.execute(_REDRIVE, args).fetchall())
+        for (name,) in queues:
+            self._bells.ring(name)
+        return len(queues)
+
+    def release_locks(self) -> int:
+        """Free every lock at once: for a host that took over the root of one that is gone. Returns how many."""
+        freed = self._database.write(
+            lambda db: db.execute("UPDATE messages SET visible = enqueued, lock = NULL WHERE lock IS NOT NULL").rowcount
+        )
+        self._bells.ring_all()
+        return freed
+
+    def _next_due(self, name: str) -> float:
+        """Seconds until a message can be received, 0 if one can now; without one, as long as one may look away."""
+        rows = self._database.read(_NEXT, (name,))
+        return max(rows[0][0] - self._clock.now(), 0.0) if rows else LOOK_SECONDS
+
+    def _lock(self, name: str, most: int, lock: float) -> list[Message]:
+        """Receive once. A message that was delivered too often is buried on the way."""
+        token = secrets.token_hex(8)
+
+        def work(db: sqlite3.Connection) -> tuple[list[Any], float]:
+            while True:
+                now = self._clock.now()
+                rows = db.execute(_DUE, (name, now, most)).fetchall()
+                fresh = [row for row in rows if row[4] < MAX_DELIVERIES]
+                for row in fresh:
+                    db.execute(_LOCK, (now + lock, token, row[0]))
+                if len(fresh) == len(rows):
+                    return rows, now + lock
+                for row in rows:
+                    if row[4] >= MAX_DELIVERIES:
+                        _bury(db, row[0], name, now)
+                if fresh:
+                    return fresh, now + lock
+
+        rows, until = self._database.write(work)
+        rows.sort(key=itemgetter(0))
+        return [_message(name, row, lock=(token, until)) for row in rows]
+
+    def _change_held(self, message: Message, change: Callable[[sqlite3.Connection, int], None]) -> None:
+        """Do something to a message whose lock is still the caller's; ``change`` gets its delivery count."""
+
+        def work(db: sqlite3.Connection) -> None:
+            row = db.execute(_HELD, (message.sequence, message.lock_token, self._clock.now())).fetchone()
+            if row is None:
+                raise lock_lost(message)
+            change(db, row[0])
+
+        self._database.write(work)
+
+
+def _bury(db: sqlite3.Connection, sequence: int, queue: str, now: float, why: tuple[str, str] | None = None) -> None:
+    """Forward a message to the dead letters, without ``why`` for its deliveries; a dead letter stays and is parked."""
+    if queue == DEAD_LETTERS:
+        db.execute(_PARK, (*(why or (None, None)), _PARKED, sequence))
+    else:
+        reason = why or (TOO_MANY_DELIVERIES, TOO_MANY_DESCRIPTION)
+        db.execute(_BURY, (DEAD_LETTERS, queue, *reason, now, now, sequence))
+
+
+def _message(queue: str, row: tuple[Any, ...], lock: tuple[str, float] | None = None) -> Message:
+    """The message in a row: as received, when a lock was just put on it, or as it lies there."""
+    sequence, ident, body, enqueued, deliveries, reason, description, source, properties = row
+    token, until = lock or ("", 0.0)
+    return Message(
+        queue=queue,
+        id=ident,
+        body=body,
+        sequence=sequence,
+        enqueued=enqueued,
+        delivery_count=deliveries if lock is None else deliveries + 1,
+        lock_token=token,
+        locked_until=until,
+        dead_letter_reason=reason,
+        dead_letter_description=description,
+        dead_letter_source=source,
+        properties=_decode_properties(properties) if properties else {},
+    )

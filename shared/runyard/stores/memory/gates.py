@@ -1,0 +1,153 @@
+"""The gates of computes in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+
+from runyard.errors import NotFoundError
+from runyard.ports.gates import Gate, Slot, Waiting
+
+
+@dataclass(slots=True)
+class _Gate:
+    limit: int
+    paused: bool
+    generation: int = 0
+    next_at: float | None = None
+    waiting: dict[str, Waiting] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+
+    def in_order(self) -> list[Waiting]:
+        return sorted(self.waiting.values(), key=lambda entry: (-entry.priority, entry.enqueued, entry.run_id))
+
+
+class MemoryGates:
+    """:class:`~runyard.ports.gates.Gates` behind one lock."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._gates: dict[str, _Gate] = {}
+
+    def configure(self, compute: str, *, limit: int, paused: bool = False) -> None:
+        """Create the gate, or set its limit and whether it hands out slots."""
+        with self._lock:
+            gate = self._gates.setdefault(compute, _Gate(limit, paused))
+            gate.limit, gate.paused = limit, paused
+
+    def get(self, compute: str) -> Gate | None:
+        """The gate, or ``None``."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            if gate is None:
+                return None
+            return Gate(
+                compute=compute,
+                limit=gate.limit,
+                paused=gate.paused,
+                generation=gate.generation,
+                next_at=gate.next_at,
+                waiting=len(gate.waiting),
+                taken=len(gate.slots),
+            )
+
+    def list(self) -> Sequence[Gate]:
+        """Every gate."""
+        with self._lock:
+            return [gate for compute in sorted(self._gates) if (gate := self.get(compute)) is not None]
+
+    def wait(self, compute: str, entry: Waiting) -> None:
+        """Put a run on the waiting list; see the port."""
+        with self._lock:
+            gate = self._existing(compute)
+            if entry.run_id not in gate.slots:
+                gate.waiting.setdefault(entry.run_id, entry)
+
+    def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
+        """The head of the waiting list, in order (priority, then age, then id)."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            return [] if gate is None else gate.in_order()[:limit]
+
+    def position(self, compute: str, run_id: str) -> int | None:
+        """1 for the next to go; ``None`` if it does not wait."""
+        order = [entry.run_id for entry in self.waiting(compute, limit=1 << 30)]
+        return order.index(run_id) + 1 if run_id in order else None
+
+    def leave(self, compute: str, run_id: str) -> bool:
+        """Take a run off the waiting list; whether it was there."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            return gate is not None and gate.waiting.pop(run_id, None) is not None
+
+    def take(self, compute: str, *, at: float, most: int | None = None) -> Sequence[Slot]:
+        """Move the first waiting runs to free slots; nothing while paused. Returns the new slots."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            if gate is None or gate.paused:
+                return []
+            free = gate.limit - len(gate.slots) if most is None else min(most, gate.limit - len(gate.slots))
+            held = {slot.index for slot in gate.slots.values()}
+            indexes = (index for index in range(gate.limit) if index not in held)
+            heads = gate.in_order()[: max(free, 0)]
+            slots = [Slot(run_id=head.run_id, index=i, taken=at) for head, i in zip(heads, indexes, strict=False)]
+            for slot in slots:
+                del gate.waiting[slot.run_id]
+                gate.slots[slot.run_id] = slot
+            return slots
+
+    def slots(self, compute: str) -> Sequence[Slot]:
+        """Every slot held, by index."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            return [] if gate is None else sorted(gate.slots.values(), key=lambda slot: slot.index)
+
+    def release(self, compute: str, run_id: str) -> bool:
+        """Free the run's slot; whether it held one."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            return gate is not None and gate.slots.pop(run_id, None) is not None
+
+    def put_back(self, compute: str, entry: Waiting) -> bool:
+        """Move a run from its slot back to the waiting list, in one step; whether it held a slot."""
+        with self._lock:
+            if not self.release(compute, entry.run_id):
+                return False
+            self.wait(compute, entry)
+            return True
+
+    def arm(self, compute: str, *, next_at: float) -> int | None:
+        """Arm a disarmed watch; see the port."""
+        with self._lock:
+            gate = self._existing(compute)
+            return None if gate.next_at is not None else _turn(gate, next_at)
+
+    def advance(self, compute: str, generation: int, *, next_at: float) -> int | None:
+        """Turn ``generation`` into the next one, due at ``next_at``; ``None`` if another did it first."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            if gate is None or gate.next_at is None or gate.generation != generation:
+                return None
+            return _turn(gate, next_at)
+
+    def disarm(self, compute: str, generation: int) -> bool:
+        """Disarm the watch if it is still at ``generation`` and no slot is held."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            if gate is None or gate.next_at is None or gate.generation != generation or gate.slots:
+                return False
+            gate.next_at = None
+            return True
+
+    def _existing(self, compute: str) -> _Gate:
+        gate = self._gates.get(compute)
+        if gate is None:
+            raise NotFoundError(f"there is no gate for a compute named {compute!r}; configure the compute first")
+        return gate
+
+
+def _turn(gate: _Gate, next_at: float) -> int:
+    gate.generation += 1
+    gate.next_at = next_at
+    return gate.generation

@@ -1,0 +1,128 @@
+"""The table of runs in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import RLock
+
+from runyard.errors import ConflictError, NotFoundError
+from runyard.ports.runs import Page, Query
+from runyard.runs.model import Attempt, Event, Run
+from runyard.runs.moves import Transition
+from runyard.stores.paging import Key, check_query, encode_cursor, key_of
+
+
+@dataclass(slots=True)
+class _Row:
+    """A run with what belongs to it."""
+
+    run: Run
+    events: dict[int, Event]
+    attempts: dict[int, Attempt]
+
+
+class MemoryRunStore:
+    """A :class:`~runyard.ports.runs.RunStore` that forgets when it is dropped."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._rows: dict[str, _Row] = {}
+        self._identities: dict[str, str] = {}
+        self._tombstones: dict[str, float] = {}
+
+    def create(self, birth: Transition) -> tuple[Run, bool]:
+        """Write a new run; see the port."""
+        run = birth.after
+        with self._lock:
+            if run.identity in self._identities:
+                row = self._rows.get(self._identities[run.identity])
+                return (run if row is None else row.run), False
+            if run.id in self._rows:
+                raise ConflictError(f"the run id {run.id} is taken by a run of another event")
+            self._identities[run.identity] = run.id
+            self._rows[run.id] = _Row(run, {event.seq: event for event in birth.events}, {})
+            return run, True
+
+    def get(self, run_id: str) -> Run | None:
+        """The run, or ``None``."""
+        row = self._rows.get(run_id)
+        return None if row is None else row.run
+
+    def find(self, identity: str) -> str | None:
+        """The id of the run made for this identity (also of a deleted one), or ``None``."""
+        return self._identities.get(identity)
+
+    def transition(self, change: Transition, *, durable: bool = False) -> Run:  # noqa: ARG002  # nothing is durable here
+        """Write the change if the run is still at the version it began from; see the port."""
+        before = change.before
+        with self._lock:
+            row = self._rows.get(before.id)
+            if row is None:
+                raise NotFoundError(f"there is no run {before.id}")
+            if row.run.version != before.version:
+                written = row.events.get(change.events[-1].seq)
+                if written is not None and written.op_id == change.op_id:
+                    return row.run
+                raise ConflictError(
+                    f"run {before.id} is at version {row.run.version}, not {before.version}: "
+                    "somebody else changed it first"
+                )
+            row.run = change.after
+            row.events.update({event.seq: event for event in change.events})
+            if change.attempt is not None:
+                row.attempts[change.attempt.number] = change.attempt
+            return change.after
+
+    def list(self, query: Query) -> Page:
+        """A page of runs, newest first."""
+        after = check_query(query)
+        with self._lock:
+            found = [row.run for row in self._rows.values() if _matches(row.run, query, after)]
+        found.sort(key=key_of, reverse=True)
+        runs = tuple(found[: query.limit])
+        return Page(runs=runs, next=encode_cursor(key_of(runs[-1])) if len(found) > query.limit else None)
+
+    def history(self, run_id: str) -> Sequence[Event]:
+        """Every event of the run, oldest first; empty if there is no such run."""
+        with self._lock:
+            row = self._rows.get(run_id)
+            return [] if row is None else [row.events[seq] for seq in sorted(row.events)]
+
+    def attempts(self, run_id: str) -> Sequence[Attempt]:
+        """Every attempt of the run, oldest first."""
+        with self._lock:
+            row = self._rows.get(run_id)
+            return [] if row is None else [row.attempts[number] for number in sorted(row.attempts)]
+
+    def delete(self, run_id: str, *, at: float) -> None:
+        """Remove an ended run and leave a tombstone; see the port."""
+        with self._lock:
+            row = self._rows.get(run_id)
+            if row is None:
+                return
+            if not row.run.has_ended:
+                raise ConflictError(
+                    f"run {run_id} is {row.run.status}; only an ended run can be deleted: cancel it first"
+                )
+            self._tombstones[row.run.identity] = at
+            del self._rows[run_id]
+
+    def forget(self, before: float) -> int:
+        """Drop tombstones older than ``before``; returns how many."""
+        with self._lock:
+            old = [identity for identity, at in self._tombstones.items() if at < before]
+            for identity in old:
+                del self._tombstones[identity]
+                del self._identities[identity]
+            return len(old)
+
+
+def _matches(run: Run, query: Query, after: Key | None) -> bool:
+    return (
+        (not query.statuses or run.status in query.statuses)
+        and query.experiment in {None, run.experiment}
+        and query.target in {None, run.target, run.compute}
+        and (query.created_before is None or run.created < query.created_before)
+        and (after is None or key_of(run) < after)
+    )

@@ -1,0 +1,83 @@
+"""A whole Runyard in memory: the use cases over memory ports, with messages delivered by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from runyard.accept import accept, drop
+from runyard.dispatch import dispatch
+from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
+from runyard.events.blob import BlobDrop
+from runyard.ports import Compute, Message, Ports
+from runyard.ports.queue import DEAD_LETTERS
+from runyard.reconcile import bury
+from runyard.runs.model import Run
+from runyard.testing import ManualClock, memory_ports
+from runyard.watch import watch
+from tests.fakes import FakeTarget, FakeTargets, snapshot
+
+
+@dataclass
+class House:
+    """The ports, a fake target of kind ``fake`` with the compute ``local``, and what drives them."""
+
+    limit: int = 2
+    clock: ManualClock = field(default_factory=lambda: ManualClock(start=1_000_000_000.0))
+    target: FakeTarget = field(default_factory=FakeTarget)
+    ports: Ports = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ports = memory_ports(FakeTargets({"fake": self.target}), clock=self.clock)
+        self.ports.computes.put(Compute(name="local", kind="fake", limit=self.limit))
+        self.ports.gates.configure("local", limit=self.limit)
+
+    def drop(self, name: str = "exp/a.zip", data: bytes | None = None) -> BlobDrop:
+        """Put a snapshot into the drop container and let its event come."""
+        info = self.ports.blobs.put("snapshots", name, snapshot() if data is None else data)
+        event = BlobDrop(
+            container="snapshots", name=name, etag=info.etag, size=info.size, modified=info.modified, event_id="e-1"
+        )
+        drop(self.ports, event)
+        return event
+
+    def send(self, document: object, **changes: object) -> str:
+        """Put a public submission on the queue."""
+        body = document if isinstance(document, bytes) else msgspec.json.encode(document)
+        return self.ports.queue.send(SUBMISSIONS, body, **changes)  # type: ignore[arg-type]
+
+    def deliver(self, queue: str, most: int = 100) -> int:
+        """Handle what is on one queue now; returns how many messages."""
+        handlers: dict[str, Callable[[Message], object]] = {
+            SUBMISSIONS: lambda m: accept(self.ports, m.body, message_id=m.id, enqueued=m.enqueued),
+            dispatch_queue("fake"): lambda m: dispatch(self.ports, m.body),
+            WATCH: lambda m: watch(self.ports, m.body),
+            DEAD_LETTERS: lambda m: bury(self.ports, m),
+        }
+        messages = self.ports.queue.receive(queue, most=most, lock=60.0)
+        for message in messages:
+            handlers[queue](message)
+            self.ports.queue.complete(message)
+        return len(messages)
+
+    def settle(self) -> None:
+        """Deliver messages until none is due."""
+        while sum(self.deliver(queue) for queue in (SUBMISSIONS, dispatch_queue("fake"), WATCH, DEAD_LETTERS)):
+            pass
+
+    def runs(self) -> list[Run]:
+        """All runs, newest first."""
+        from runyard.ports import Query
+
+        return list(self.ports.runs.list(Query(limit=1000)).runs)
+
+    def only(self) -> Run:
+        """The one run there is."""
+        (run,) = self.runs()
+        return run
+
+    def reasons(self, run: Run) -> list[str]:
+        """The run's history as ``state: reason``."""
+        return [f"{event.state}: {event.reason}" for event in self.ports.runs.history(run.id)]
