@@ -130,9 +130,9 @@ class Arrivals:
             look = self._look(name, ask_writers=watched)
             if look is None or look.written:
                 continue
-            if look.info.etag == etag or look.whole:
+            if look.info.etag == etag or (look.whole and watched):
                 self._report(look.info)
-            else:
+            elif not look.whole:
                 self._wait(look.info)
 
     def forget_missing(self, there: set[str]) -> None:
@@ -148,10 +148,10 @@ class Arrivals:
             log.warning("%s/%s %s", self.root.name, name, sentence, extra={"action": "blob.skipped"})
 
     def _report(self, info: BlobInfo) -> None:
+        self._emit(info)  # first: should it fail, the next scan finds the file again
         self._unsettled.pop(info.name, None)
         self._seen.pop(info.name, None)
         self._reported[info.name] = info.etag
-        self._emit(info)
 
     def _wait(self, info: BlobInfo) -> None:
         at, etag = self._unsettled.get(info.name, (0.0, ""))

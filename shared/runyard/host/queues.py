@@ -19,7 +19,7 @@ from runyard.host.bindings import queue_message
 from runyard.host.calls import invoke, report_failure
 from runyard.ports.queue import Message, Queue
 
-WAIT: Final = 0.5
+WAIT: Final = 0.25
 """Seconds that one receive waits: the longest that a stop waits for an idle queue."""
 PAUSE: Final = 1.0
 """Seconds between tries when the queue itself fails."""

@@ -210,14 +210,14 @@ class _Builder:
             raise self._unreadable(error, data) from None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise self._error(error.problem or "not YAML", mark) from None
+            line = min(mark.line, data.count(b"\n")) + 1 if mark else 1  # the end is reported one line behind it
+            raise RunconfigError(f"{self.name}, line {line}: {error.problem or 'not YAML'}") from None
         except yaml.YAMLError:
             raise RunconfigError(f"{self.name} is not YAML") from None
         return self.result
 
     def _error(self, what: str, mark: Any) -> RunconfigError:
-        where = f"{self.name}, line {mark.line + 1}" if mark else self.name
-        return RunconfigError(f"{where}: {what}")
+        return RunconfigError(f"{self.name}, line {mark.line + 1}: {what}")
 
     def _unreadable(self, error: yaml.reader.ReaderError, data: bytes) -> RunconfigError:
         line = data.count(b"\n", 0, error.position) + 1
@@ -270,13 +270,13 @@ class _Builder:
             self._count(0, event)
         text: str = event.value
         value: object = text
-        if event.implicit[0]:
+        if event.tag is not None:
+            value = self._meaning(_tagged, event)
+        elif event.implicit[0]:
             if text in _WORDS:
                 value = _WORDS[text]
             elif text[0] in _NUMBER_BEGINS:
                 value = self._meaning(plain, event)
-        elif event.tag is not None:
-            value = self._meaning(_tagged, event)
         if event.anchor is not None:
             self.anchors[event.anchor] = value, 1
         self._add(value, text, event)

@@ -74,7 +74,7 @@ def find_script(quarry):
     return 0
 
 
-def kill_orphans(quarry, scripts, others):
+def kill_orphans(quarry, scripts, alone):
     """Kill those of our children that are no scripts and belong to the attempt; reap the dead ones.
 
     As every orphan among our descendants becomes our child, doing this until nothing is found leaves nothing behind.
@@ -82,10 +82,10 @@ def kill_orphans(quarry, scripts, others):
     Args:
         quarry: Of the attempt.
         scripts: The process ids of all scripts that we carry.
-        others: The quarries of the other attempts. An orphan that shows nobody's marks is killed when there are none.
+        alone: Whether there is no other attempt: then an orphan that shows nobody's marks belongs to this one.
 
     Returns:
-        How many were killed just now.
+        How many were still there.
     """
     count = 0
     for pid in process.children():
@@ -94,9 +94,8 @@ def kill_orphans(quarry, scripts, others):
         found = process.read_stat(pid)
         if found is None or found.state == "Z":
             reap_quietly(pid)
-        elif quarry.owns(pid, found) or not any(other.owns(pid, found) for other in others):
-            if not others or quarry.owns(pid, found):
-                count += process.send(pid, signal.SIGKILL)
+        elif alone or quarry.owns(pid, found):
+            count += process.send(pid, signal.SIGKILL)
     return count
 
 

@@ -24,6 +24,9 @@ def win(path, text):
         return win(path, text)
     try:
         write_all(descriptor, text.encode() + b"\n")
+    except OSError:
+        os.unlink(path)  # nothing was decided: no room for it
+        raise
     finally:
         os.close(descriptor)
     return True

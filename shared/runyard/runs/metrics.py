@@ -1,13 +1,24 @@
-"""Metrics as a script logs them: one JSON line per call, and what is made of those lines.
+"""Metrics: the lines of ``metrics.jsonl``, read as the Azure ML SDK v1 gives them back, and as figures on the run.
 
-A line: ``{"name": …, "type": "azureml.v1.scalar|list|table|image", "value": …, "time": …, "step": …}``. The type tags
-and the shapes that :func:`as_sdk` gives are those of the Azure ML v1 SDK's ``run.get_metrics()``.
+A line is ``{"name", "type", "value", "time", "step"}``. Types and shapes are those of the SDK (``Run.get_metrics()``):
+
+=====================  ==================================  =====================================================
+type                   logged by                           read back
+=====================  ==================================  =====================================================
+``azureml.v1.scalar``  ``log(name, value)``                one value, or a list when the name was logged again
+``azureml.v1.list``    ``log_list(name, values)``          a list (one element comes back bare, as a scalar does)
+``azureml.v1.table``   ``log_row``, ``log_table``          columns, each one value or a list
+``azureml.v1.image``   ``log_image(name, path)``           the artifact, or a list of them
+=====================  ==================================  =====================================================
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -18,82 +29,203 @@ SCALAR: Final = "azureml.v1.scalar"
 LIST: Final = "azureml.v1.list"
 TABLE: Final = "azureml.v1.table"
 IMAGE: Final = "azureml.v1.image"
+TYPES: Final = frozenset({SCALAR, LIST, TABLE, IMAGE})
 
-MAX_NAMES: Final = 200
-"""Metrics that are summarised on a run's row; all of them stay in its ``metrics.jsonl``."""
+MAX_SUMMARIES: Final = 200
+"""Numeric metrics that are summarised on a run, the first ones logged: a run's row stays small. The file keeps all."""
 
-_SPECIAL: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+MINIMIZE: Final = "minimize"
+MAXIMIZE: Final = "maximize"
+GOALS: Final = (MINIMIZE, MAXIMIZE)
+_SMALLER_IS_BETTER: Final = re.compile(
+    r"loss|error|perplexity|deviance|(?<![a-z])(r?mse|rmsle|mae|mape|msle|err|wer|cer)(?![a-z])"
+)
 
 
-class MetricLine(msgspec.Struct, frozen=True):
-    """One logged value."""
-
+class _Line(msgspec.Struct):
     name: str
+    value: Any
     type: str = SCALAR
-    value: Any = None
     time: float = 0.0
-    step: int | None = None
+    step: Any = None
 
 
-_DECODER: Final = msgspec.json.Decoder(MetricLine)
+_DECODER: Final = msgspec.json.Decoder(_Line)
 
 
-def read_lines(lines: Iterable[bytes]) -> Iterator[MetricLine]:
-    """The lines that can be read; a torn last line, or one a script wrote by itself, is passed over."""
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            yield _DECODER.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            continue
+@dataclass(slots=True, kw_only=True)
+class Metrics:
+    """What a run logged."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    """By name, in the shapes of the SDK."""
+    problems: list[str] = field(default_factory=list)
+    """One sentence for each thing that could not be read back."""
 
 
-def summarise(lines: Iterable[bytes]) -> dict[str, MetricSummary]:
-    """The figures of each numeric metric: scalars, and the items of lists. NaN and infinities do not count."""
-    figures: dict[str, list[float]] = {}
-    for line in read_lines(lines):
-        values = line.value if line.type == LIST and isinstance(line.value, list) else [line.value]
-        if line.type not in {SCALAR, LIST}:
-            continue
-        numbers = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
-        if numbers and (line.name in figures or len(figures) < MAX_NAMES):
-            figures.setdefault(line.name, []).extend(numbers)
-    return {
-        name: MetricSummary(last=values[-1], min=min(values), max=max(values), count=len(values))
-        for name, values in figures.items()
-    }
+def summarise(lines: Iterable[bytes | str]) -> dict[str, MetricSummary]:
+    """The figures of each numeric metric: scalars and lists of numbers.
 
-
-def as_sdk(lines: Iterable[bytes]) -> dict[str, Any]:
-    """What ``run.get_metrics()`` gives.
-
-    One scalar is a bare value, repeated ones a list; a list of one is a bare value too. A table is a mapping of columns
-    to a value or a list. Where a name was logged with two types, the first counts.
+    NaN and infinities are no figures; truth values and texts are no numbers. A line that cannot be read (the last one of
+    a script that was killed) is left out.
     """
-    kinds: dict[str, str] = {}
-    values: dict[str, list[Any]] = {}
-    tables: dict[str, dict[str, list[Any]]] = {}
-    for line in read_lines(lines):
-        if kinds.setdefault(line.name, line.type) != line.type:
+    figures: dict[str, _Figures] = {}
+    for line in lines:
+        entry = _read(line)
+        if entry is None or entry.type not in {SCALAR, LIST}:
             continue
-        if line.type == TABLE and isinstance(line.value, dict):
-            columns = tables.setdefault(line.name, {})
-            for column, cell in line.value.items():
-                columns.setdefault(column, []).extend(cell if isinstance(cell, list) else [cell])
-        elif line.type == LIST and isinstance(line.value, list):
-            values.setdefault(line.name, []).extend(map(_restore, line.value))
-        else:
-            values.setdefault(line.name, []).append(_restore(line.value))
-    result: dict[str, Any] = {name: _bare(items) for name, items in values.items()}
-    for name, columns in tables.items():
-        result[name] = {column: _bare([_restore(cell) for cell in cells]) for column, cells in columns.items()}
+        seen = figures.get(entry.name)
+        if seen is None:
+            if len(figures) >= MAX_SUMMARIES:
+                continue
+            seen = figures[entry.name] = _Figures()
+        for value in entry.value if isinstance(entry.value, list) else (entry.value,):
+            seen.add(value)
+    return {name: seen.summary() for name, seen in figures.items() if seen.count}
+
+
+def as_sdk(lines: Iterable[bytes | str]) -> dict[str, Any]:
+    """The metrics by name, as the SDK's ``get_metrics()`` returns them."""
+    return collect(lines).values
+
+
+def collect(lines: Iterable[bytes | str]) -> Metrics:
+    """The metrics in the SDK's shapes, and what could not be read back.
+
+    As in the SDK, a value of another kind than the name's first one comes back as ``None``, and a name that was logged with
+    two metric types keeps the first.
+    """
+    found: dict[str, _Series] = {}
+    result = Metrics()
+    unreadable = 0
+    dropped: set[str] = set()
+    for line in lines:
+        entry = _read(line)
+        if entry is None or entry.type not in TYPES:
+            unreadable += bool(line.strip())
+            continue
+        series = found.setdefault(entry.name, _Series(type=entry.type))
+        if series.type == entry.type:
+            series.add(entry.value)
+        elif entry.name not in dropped:
+            dropped.add(entry.name)
+            result.problems.append(
+                f"{entry.name!r} was logged as {_short(series.type)} and as {_short(entry.type)}; only the first is kept"
+            )
+    if unreadable:
+        result.problems.append(f"{unreadable} lines of metrics.jsonl could not be read")
+    result.values = {name: series.shape() for name, series in found.items()}
     return result
 
 
-def _restore(value: Any) -> Any:
-    return _SPECIAL.get(value, value) if isinstance(value, str) else value
+def default_goal(metric: str) -> str:
+    """``minimize`` for a name that looks like a loss or an error, else ``maximize``."""
+    return MINIMIZE if _SMALLER_IS_BETTER.search(metric.lower()) else MAXIMIZE
 
 
-def _bare(items: list[Any]) -> Any:
-    return items[0] if len(items) == 1 else items
+def best_of(summary: MetricSummary, goal: str) -> float:
+    """A run's figure in a comparison: its smallest or largest value, as HyperDrive compares children."""
+    return summary.min if goal == MINIMIZE else summary.max
+
+
+@dataclass(slots=True)
+class _Figures:
+    last: float = 0.0
+    low: float = math.inf
+    high: float = -math.inf
+    count: int = 0
+
+    def add(self, value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return
+        try:
+            number = float(value)
+        except OverflowError:
+            return
+        if not math.isfinite(number):
+            return
+        self.last = number
+        self.low = min(self.low, number)
+        self.high = max(self.high, number)
+        self.count += 1
+
+    def summary(self) -> MetricSummary:
+        return MetricSummary(last=self.last, min=self.low, max=self.high, count=self.count)
+
+
+@dataclass(slots=True)
+class _Column:
+    """Values under one name: bare while there is one."""
+
+    values: list[Any] = field(default_factory=list)
+    kind: str = ""
+
+    def add(self, value: Any) -> None:
+        kind = _kind(value)
+        if not self.kind and kind != "none":
+            self.kind = kind
+        self.values.append(value if kind in {self.kind, "none"} else None)
+
+    def shape(self) -> Any:
+        return self.values[0] if len(self.values) == 1 else self.values
+
+
+@dataclass(slots=True)
+class _Series:
+    """Everything logged under one name."""
+
+    type: str
+    whole: _Column = field(default_factory=_Column)
+    columns: dict[str, _Column] = field(default_factory=dict)
+
+    def add(self, value: Any) -> None:
+        if self.type != TABLE:
+            for each in value if isinstance(value, list) else (value,):
+                self.whole.add(each)
+            return
+        if not isinstance(value, Mapping):
+            return
+        for name, cell in value.items():
+            column = self.columns.setdefault(str(name), _Column())
+            for each in cell if isinstance(cell, list) else (cell,):
+                column.add(each)
+
+    def shape(self) -> Any:
+        if self.type == TABLE:
+            return {name: column.shape() for name, column in self.columns.items()}
+        return self.whole.shape()
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "text" if isinstance(value, str) else "object"
+
+
+def _read(line: bytes | str) -> _Line | None:
+    try:
+        return _DECODER.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read_leniently(line)
+
+
+def _read_leniently(line: bytes | str) -> _Line | None:
+    """Python writes NaN and infinities into JSON, which strict readers refuse."""
+    try:
+        value = json.loads(line)
+        return msgspec.convert(value, _Line) if isinstance(value, dict) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _short(kind: str) -> str:
+    return kind.rpartition(".")[2]
+
+
+def parse_lines(data: bytes) -> Sequence[bytes]:
+    """The lines of ``metrics.jsonl``; other line ends than ``\\n`` are part of a text."""
+    return data.split(b"\n")

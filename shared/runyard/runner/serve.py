@@ -1,0 +1,248 @@
+"""The supervisor of one machine: carries every attempt under one root, outlives the hosts, and tells them.
+
+One per root, by a lock. Its heartbeat is the lock file's modification time, every 10 s. If it is killed the scripts go
+on, and the next one adopts them. It leaves when the last attempt has ended and no host has been connected for a while.
+"""
+
+import fcntl
+import json
+import os
+import selectors
+import socket
+import sys
+import time
+
+from . import result, wire
+from .attempt import settle
+from .job import read_job, read_live
+from .places import Places, make_folder
+from .problems import Problem
+from .yard import Yard
+
+LINGER = 10.0
+"""Seconds without attempts and hosts after which the supervisor leaves."""
+HEARTBEAT = 10.0
+_LOG_MOST = 1 << 20
+
+LOCKED = 3
+"""Exit code of a supervisor that found another one on its root."""
+
+
+class Supervisor:
+    """Serves hosts over a Unix socket."""
+
+    def __init__(self, root, lock, build, linger=LINGER):
+        self._lock = lock
+        self._build = build
+        self._linger = linger
+        self._peers = []
+        self._idle_since = time.monotonic()
+        self._leaving = False
+        self._acts = {
+            "hello": self._hello,
+            "ping": lambda request: {},
+            "start": self._start,
+            "cancel": self._cancel,
+            "list": self._list,
+            "settle": self._settle,
+            "retire": self._retire,
+        }
+        self._waiting = []
+        self.yard = Yard(root, complain)
+        self.yard.tell = self._tell
+        self._path = root + "/local/supervisor.sock"
+        self._socket = _listen(self._path)
+        self.yard.loop.watch(self._socket, selectors.EVENT_READ, self._accept)
+        self._beat()
+
+    def adopt(self):
+        """Take over what an earlier supervisor left."""
+        folder = self.yard.root + "/local/live"
+        for name in sorted(os.listdir(folder)):
+            try:
+                self._adopt_one(folder + "/" + name)
+            except (OSError, Problem) as error:
+                complain("%s could not be taken over: %s\n" % (name, error))
+
+    def _adopt_one(self, path):
+        record, known = read_live(path)
+        if record is None:
+            os.unlink(path)  # killed while it was written, so nothing was begun
+            return
+        job = read_job(record)
+        places = Places(self.yard.root, job.run, job.attempt, job.name)
+        if result.read(places.result) is not None:
+            os.unlink(path)
+        elif os.path.exists(places.register) and known is not None:
+            self.yard.adopt(job, known)
+        else:
+            self.yard.start(job)
+
+    def run(self):
+        """Serve until there is nothing more to do."""
+        while not self._is_done():
+            self.yard.loop.step()
+            while self._waiting:
+                # A new job is begun only when those that ended are seen to: a slot that is free must not wait.
+                self.yard.start(self._waiting.pop(0))
+        os.unlink(self._path)
+
+    def _is_done(self):
+        if self.yard.attempts or self._waiting:
+            self._idle_since = time.monotonic()
+            return False
+        if self._leaving:
+            return True
+        if self._peers:
+            self._idle_since = time.monotonic()
+        return time.monotonic() - self._idle_since > self._linger
+
+    def _beat(self):
+        os.utime(self._lock)
+        self.yard.loop.call_after(min(HEARTBEAT, self._linger / 2), self._beat)
+
+    def _accept(self):
+        connection, _ = self._socket.accept()
+        self._peers.append(wire.Peer(self.yard.loop, connection, self._asked, self._peers.remove))
+
+    def _asked(self, peer, line):
+        try:
+            request = json.loads(line.decode())
+            act = self._acts[request["do"]]
+            number = request["id"]
+        except (ValueError, KeyError, TypeError):
+            peer.close()
+            return
+        try:
+            reply = act(request)
+        except Problem as problem:
+            reply = {"error": problem.message}
+        except (KeyError, TypeError, ValueError) as error:
+            reply = {"error": "the request %r is not complete: %s" % (request["do"], error)}
+        reply["id"] = number
+        peer.send(reply)
+
+    def _hello(self, request):
+        if request["protocol"] != wire.PROTOCOL:
+            raise Problem("this supervisor speaks protocol %d" % wire.PROTOCOL)
+        self.yard.environment = request["environment"]
+        return {"ok": True, "build": self._build, "pid": os.getpid(), "jobs": self._jobs()}
+
+    def _start(self, request):
+        answers = []
+        for record in request["jobs"]:
+            try:
+                self._waiting.append(read_job(record))
+                answers.append("")
+            except Problem as problem:
+                answers.append(problem.message)
+        return {"ok": answers}
+
+    def _cancel(self, request):
+        attempt = self.yard.attempts.get(request["name"])
+        if attempt is not None:
+            attempt.cancel(float(request["grace"]))
+        return {"ok": attempt is not None}
+
+    def _list(self, _):
+        return {"ok": self._jobs()}
+
+    def _jobs(self):
+        waiting = [{"name": job.name, "compute": job.compute, "phase": "accepted"} for job in self._waiting]
+        return waiting + [attempt.describe() for attempt in self.yard.attempts.values()]
+
+    def _settle(self, request):
+        name = request["name"]
+        if name not in self.yard.attempts and all(job.name != name for job in self._waiting):
+            settle(self.yard, name, request["run"], request["attempt"])
+        return {"ok": True}
+
+    def _retire(self, _):
+        self._leaving = True
+        return {"ok": not self.yard.attempts and not self._waiting}
+
+    def _tell(self, news, attempt):
+        if not self._peers:
+            return
+        message = attempt.describe()
+        message["news"] = news
+        message["result"] = attempt.result
+        line = wire.encode(message)
+        for peer in list(self._peers):
+            peer.send_line(line)
+
+
+def complain(text):
+    """Write to the supervisor's log what nobody else can be told of."""
+    try:
+        os.write(2, ("%s %s" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text)).encode())
+    except OSError:
+        pass  # the disk is full, and there is no other place
+
+
+def _listen(path):
+    try:
+        os.unlink(path)  # its owner is gone: we hold the lock
+    except FileNotFoundError:
+        pass
+    listener = socket.socket(socket.AF_UNIX)
+    short, descriptor = wire.short_path(path)
+    try:
+        listener.bind(short)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+    os.chmod(path, 0o600)
+    listener.listen(64)
+    listener.setblocking(False)
+    return listener
+
+
+def take_lock(root):
+    """The descriptor that holds the root's lock, or ``None`` if another supervisor does."""
+    descriptor = os.open(root + "/local/supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def serve(root, build, linger=LINGER, foreground=False):
+    """Be the supervisor of a root.
+
+    Prints ``ready`` once hosts can connect; then, unless in the foreground, both outputs go to the supervisor's log.
+
+    Returns:
+        The exit code: 0, or :data:`LOCKED`.
+    """
+    for folder in ("", "/local", "/local/live", "/runs"):
+        make_folder(root + folder)
+    if not foreground and os.fork():
+        os._exit(0)  # our parent is not to wait for us, and we are nobody's child
+    lock = take_lock(root)
+    if lock is None:
+        return LOCKED
+    os.chdir(root)
+    if not foreground:
+        if os.getsid(0) != os.getpid():
+            os.setsid()
+        _log_to(root + "/local/supervisor.log")
+    supervisor = Supervisor(root, lock, build, linger)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    if not foreground:
+        os.dup2(2, 1)
+    supervisor.adopt()
+    supervisor.run()
+    return 0
+
+
+def _log_to(path):
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    if os.path.exists(path) and os.path.getsize(path) > _LOG_MOST:
+        flags |= os.O_TRUNC
+    descriptor = os.open(path, flags, 0o600)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)

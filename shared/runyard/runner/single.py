@@ -1,0 +1,40 @@
+"""One attempt to its end, in the foreground: what a target starts where there is no supervisor."""
+
+import signal
+import sys
+
+from .job import read_job
+from .places import make_folder
+from .problems import Problem
+from .yard import Yard
+
+
+def run(root, record):
+    """Carry out one attempt. TERM and INT cancel it.
+
+    Returns:
+        0, also when the script failed: the result file carries the truth. 2 if the job cannot be read.
+    """
+    try:
+        job = read_job(record)
+    except Problem as problem:
+        sys.stderr.write(problem.message + "\n")
+        return 2
+    for folder in ("", "/local", "/local/live", "/runs"):
+        make_folder(root + folder)
+    yard = Yard(root, sys.stderr.write)
+    asked = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: asked.append(True))
+
+    def look() -> None:
+        if asked:
+            for attempt in yard.attempts.values():
+                attempt.cancel(job.grace)
+        yard.loop.call_after(0.1, look)
+
+    look()
+    yard.start(job)
+    while yard.attempts:
+        yard.loop.step()
+    return 0

@@ -1,0 +1,104 @@
+"""All attempts that one runner carries."""
+
+import os
+import shutil
+import zipfile
+import zlib
+
+from . import process
+from .attempt import Attempt
+from .hunt import reap_orphans
+from .loop import Loop
+
+_HOUSEKEEPING = 10.0
+
+
+class Yard:
+    """The attempts and what they share."""
+
+    def __init__(self, root, complain):
+        """Make ready; ``complain`` is told, as text, of what nobody else can be told of."""
+        self.root = root
+        self.complain = complain
+        self.loop = Loop(complain)
+        self.attempts = {}
+        """By remote name: those that have not ended."""
+        self.environment = dict(os.environ)
+        """What scripts inherit: the newest host's environment, as it told us."""
+        self.boot = process.boot_id()
+        self.hook = install_hook(root + "/local")
+        self.tell = lambda news, attempt: None
+        """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
+        process.become_subreaper()
+        self._keep_house()
+
+    def start(self, job):
+        """Begin an attempt; one that is here already goes on."""
+        if job.name not in self.attempts:
+            attempt = self.attempts[job.name] = Attempt(self, job)
+            attempt.begin()
+
+    def adopt(self, job, known):
+        """Take over an attempt that was begun."""
+        attempt = self.attempts[job.name] = Attempt(self, job)
+        attempt.adopt(known)
+
+    def leave(self, news, attempt):
+        """An attempt is over."""
+        self.attempts.pop(attempt.job.name, None)
+        self.tell(news, attempt)
+
+    def scripts(self):
+        """The process ids of all scripts."""
+        return {attempt.pid for attempt in self.attempts.values()}
+
+    def is_alone(self, attempt):
+        """Whether no other attempt can have a process."""
+        return all(other is attempt or other.phase == "accepted" for other in self.attempts.values())
+
+    def _keep_house(self):
+        reap_orphans(self.scripts())
+        self.loop.call_after(_HOUSEKEEPING, self._keep_house)
+
+
+def install_hook(folder):
+    """Put what scripts import into a folder of its own; returns its path.
+
+    A copy, as the runner may be one zip file, and may be replaced by a newer one while scripts run.
+    """
+    files = dict(_hook_files())
+    mark = 0
+    for name in sorted(files):
+        mark = zlib.crc32(files[name], zlib.crc32(name.encode(), mark))
+    path = "%s/hook-%08x" % (folder, mark)
+    if os.path.isdir(path):
+        return path
+    temporary = "%s.%d" % (path, os.getpid())
+    for name, data in files.items():
+        os.makedirs(os.path.dirname(temporary + "/" + name), exist_ok=True)
+        with open(temporary + "/" + name, "wb") as stream:
+            stream.write(data)
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        shutil.rmtree(temporary)  # another runner was first
+    return path
+
+
+def _hook_files():
+    here = os.path.dirname(os.path.abspath(__file__))
+    archive = getattr(globals().get("__loader__"), "archive", None)
+    if archive is None:
+        base = os.path.join(here, "hook")
+        for folder, _, names in os.walk(base):
+            for name in names:
+                if name.endswith(".py"):
+                    path = os.path.join(folder, name)
+                    with open(path, "rb") as stream:
+                        yield os.path.relpath(path, base), stream.read()
+        return
+    prefix = os.path.relpath(here, archive) + "/hook/"
+    with zipfile.ZipFile(archive) as stream:
+        for name in stream.namelist():
+            if name.startswith(prefix):
+                yield name[len(prefix) :], stream.read(name)

@@ -1,0 +1,115 @@
+"""The adapters that the suites run over. A new one joins with one more entry in ``ADAPTERS``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runyard.ports import BlobStore, ComputeStore, Gates, Queue, RunStore, Secrets, WebhookStore
+from runyard.stores.embedded import EmbeddedStores
+from runyard.testing import (
+    ManualClock,
+    MemoryBlobStore,
+    MemoryComputeStore,
+    MemoryGates,
+    MemoryQueue,
+    MemoryRunStore,
+    MemorySecrets,
+    MemoryWebhookStore,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stores:
+    """One adapter of each port."""
+
+    runs: RunStore
+    gates: Gates
+    queue: Queue
+    blobs: BlobStore
+    computes: ComputeStore
+    webhooks: WebhookStore
+    secrets: Secrets
+
+
+@contextmanager
+def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
+    yield Stores(
+        runs=MemoryRunStore(),
+        gates=MemoryGates(),
+        queue=MemoryQueue(clock),
+        blobs=MemoryBlobStore(clock),
+        computes=MemoryComputeStore(),
+        webhooks=MemoryWebhookStore(),
+        secrets=MemorySecrets(),
+    )
+
+
+@contextmanager
+def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
+    with EmbeddedStores.open(folder / "root", clock) as stores:
+        yield Stores(
+            runs=stores.runs,
+            gates=stores.gates,
+            queue=stores.queue,
+            blobs=stores.blobs,
+            computes=stores.computes,
+            webhooks=stores.webhooks,
+            secrets=stores.secrets,
+        )
+
+
+ADAPTERS: dict[str, Callable[[Path, ManualClock], AbstractContextManager[Stores]]] = {
+    "memory": memory,
+    "embedded": embedded,
+}
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def stores(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[Stores]:
+    with ADAPTERS[request.param](tmp_path, clock) as adapters:
+        yield adapters
+
+
+@pytest.fixture
+def runs(stores: Stores) -> RunStore:
+    return stores.runs
+
+
+@pytest.fixture
+def gates(stores: Stores) -> Gates:
+    return stores.gates
+
+
+@pytest.fixture
+def queue(stores: Stores) -> Queue:
+    return stores.queue
+
+
+@pytest.fixture
+def blobs(stores: Stores) -> BlobStore:
+    return stores.blobs
+
+
+@pytest.fixture
+def computes(stores: Stores) -> ComputeStore:
+    return stores.computes
+
+
+@pytest.fixture
+def webhooks(stores: Stores) -> WebhookStore:
+    return stores.webhooks
+
+
+@pytest.fixture
+def secrets(stores: Stores) -> Secrets:
+    return stores.secrets
