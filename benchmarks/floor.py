@@ -1,6 +1,6 @@
 """The floor: bare threads that only unpack, spawn the interpreter, keep stdout and write a status row.
 
-Usage: floor.py FOLDER_OF_ZIPS SLOTS WORK_FOLDER. Prints seconds, and CPU seconds with those of the children.
+Usage: floor.py FOLDER_OF_ZIPS SLOTS WORK_FOLDER. Prints the seconds it took and the CPU seconds, children included.
 """
 
 import json
@@ -15,6 +15,18 @@ import zipfile
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
+ENV = {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def run(path: Path, place: Path) -> int:
+    """Unpack a snapshot and run its script."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(place)
+    with (place / "stdout.txt").open("wb") as out:
+        return subprocess.call(
+            [sys.executable, "train.py"], cwd=place, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=ENV
+        )
+
 
 def main() -> None:
     """Run every zip in the folder with as many threads as slots."""
@@ -23,29 +35,16 @@ def main() -> None:
     for path in sorted(folder.glob("*.zip")):
         jobs.put(path)
     table = sqlite3.connect(work / "floor.db", isolation_level=None, check_same_thread=False)
-    table.execute("PRAGMA journal_mode=WAL")
-    table.execute("PRAGMA synchronous=NORMAL")
-    table.execute("CREATE TABLE status (name TEXT PRIMARY KEY, code INTEGER, ended REAL)")
+    table.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; CREATE TABLE status (name, code, ended)")
     lock = threading.Lock()
 
     def slot() -> None:
-        while True:
+        while not jobs.empty():
             try:
                 path = jobs.get_nowait()
             except Empty:
                 return
-            place = work / path.stem
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(place)
-            with (place / "stdout.txt").open("wb") as out:
-                code = subprocess.call(
-                    [sys.executable, "train.py"],
-                    cwd=place,
-                    stdin=subprocess.DEVNULL,
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1"},
-                )
+            code = run(path, work / path.stem)
             with lock:
                 table.execute("INSERT INTO status VALUES (?, ?, ?)", (path.stem, code, time.time()))
 

@@ -102,7 +102,9 @@ class FakeTarget:
     def close(self) -> None:
         pass
 
-    def end(self, job: str, code: int | None = 0, outcome: str = "exited", error: str = "", started: float | None = 1e9) -> None:
+    def end(
+        self, job: str, code: int | None = 0, outcome: str = "exited", error: str = "", started: float | None = 1e9
+    ) -> None:
         """Let a job have ended."""
         self.seen[job] = lambda h: Ended(
             handle=h, exit_code=code, outcome=outcome, error=error, started=started, ended=1_000_000_020.0, log_bytes=3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from runyard.ports import Compute, ComputeStore, Webhook, WebhookStore
 
 GPU = Compute(name="gpu", kind="local", limit=2, options={"python": "/opt/ü", "deep": {"a": [1, None]}})
-HOOK = Webhook(name="push", kind="github", secret="push-secret", submission={"target": "gpu"}, events=("push",))  # noqa: S106
+HOOK = Webhook(name="push", kind="github", secret="push-secret", submission={"target": "gpu"}, events=("push",))
 
 
 def test_a_compute_comes_back_as_it_was_put(computes: ComputeStore) -> None:
@@ -59,8 +59,8 @@ def test_a_webhook_comes_back_as_it_was_put(webhooks: WebhookStore) -> None:
 
 
 def test_webhooks_are_replaced_listed_by_name_and_removed(webhooks: WebhookStore) -> None:
-    newer = Webhook(name="push", kind="github", secret="other", created=5.0)  # noqa: S106
-    first = Webhook(name="a", kind="github", secret="a")  # noqa: S106
+    newer = Webhook(name="push", kind="github", secret="other", created=5.0)
+    first = Webhook(name="a", kind="github", secret="a")
     for webhook in (HOOK, newer, first):
         webhooks.put(webhook)
     assert list(webhooks.list()) == [first, newer]

@@ -60,7 +60,7 @@ def test_queues_are_apart_and_an_unknown_one_is_empty(queue: Queue) -> None:
 
 def test_a_body_at_the_bound_is_taken_and_one_byte_more_refused_with_the_numbers(queue: Queue) -> None:
     queue.send("q", b"x" * MAX_BODY)
-    with pytest.raises(ConfigError, match="262144.*262145"):
+    with pytest.raises(ConfigError, match=r"262144.*262145"):
         queue.send("q", b"x" * (MAX_BODY + 1))
     assert [len(message.body) for message in receive(queue)] == [MAX_BODY]
 
@@ -118,11 +118,9 @@ def test_who_lost_the_lock_can_settle_nothing(queue: Queue, clock: ManualClock, 
     elif how == "abandoned":
         queue.abandon(message)
     before = dict(queue.counts())
+    why = {"reason": "r", "description": "d"} if settle == "dead_letter" else {}
     with pytest.raises(LockLostError, match=message.id):
-        if settle == "dead_letter":
-            queue.dead_letter(message, reason="r", description="d")
-        else:
-            getattr(queue, settle)(message)
+        getattr(queue, settle)(message, **why)
     assert dict(queue.counts()) == before
 
 

@@ -165,7 +165,13 @@ def test_a_sidecar_written_after_the_zip_is_meant_for_another() -> None:
 def test_a_queue_message_makes_a_run_and_its_id_is_its_identity() -> None:
     house = House()
     house.ports.blobs.put("uploads", "a.zip", snapshot())
-    document = {"schema": 1, "id": "night-7", "experiment": "exp", "snapshot": "uploads/a.zip", "arguments": ["x", 1, True]}
+    document = {
+        "schema": 1,
+        "id": "night-7",
+        "experiment": "exp",
+        "snapshot": "uploads/a.zip",
+        "arguments": ["x", 1, True],
+    }
     house.send(document)
     house.send(document)
     house.settle()

@@ -6,7 +6,15 @@ import pytest
 
 from runyard.dispatch import dispatch, request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue, nudge
-from runyard.errors import CapacityError, ConfigError, EventError, NotFoundError, ThrottledError, TransientError, UnsupportedError
+from runyard.errors import (
+    CapacityError,
+    ConfigError,
+    EventError,
+    NotFoundError,
+    ThrottledError,
+    TransientError,
+    UnsupportedError,
+)
 from runyard.ports import Absent, Running, Waiting
 from runyard.reconcile import is_known, prune, reconcile, redrive, sweep
 from runyard.runs.states import State
@@ -68,7 +76,14 @@ def test_a_higher_priority_goes_first() -> None:
     house = House(limit=1)
     house.ports.blobs.put("uploads", "a.zip", snapshot())
     for priority in (0, 0, 5):
-        house.send({"experiment": "exp", "snapshot": "uploads/a.zip", "priority": priority, "id": f"p{priority}-{house.clock.now()}"})
+        house.send(
+            {
+                "experiment": "exp",
+                "snapshot": "uploads/a.zip",
+                "priority": priority,
+                "id": f"p{priority}-{house.clock.now()}",
+            }
+        )
         house.clock.advance(1)
     house.deliver(SUBMISSIONS)
     house.settle()
@@ -119,7 +134,9 @@ def test_a_compute_that_refuses_as_written_fails_the_run_and_frees_the_slot() ->
     ("error", "delay"),
     [(TransientError("reset"), 2.0), (ThrottledError("slow down", 7.0), 7.0), (CapacityError("no room"), 60.0)],
 )
-def test_a_passing_refusal_is_tried_again_after_its_delay_with_the_same_attempt(error: TransientError, delay: float) -> None:
+def test_a_passing_refusal_is_tried_again_after_its_delay_with_the_same_attempt(
+    error: TransientError, delay: float
+) -> None:
     house = House()
     house.target.refusals = [error]
     (run_id,) = started(house)

@@ -32,9 +32,15 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 def test_lines_are_printed_from_the_chosen_level_on() -> None:
     printed: list[str] = []
-    logger = logging.Logger("test")
-    logger.addHandler(ConsoleHandler(printed.append))
-    logger.debug("no")
-    logger.info("yes")
+    handler = ConsoleHandler(printed.append)
+    logger = logging.getLogger("runyard.test")
+    logger.setLevel(logging.DEBUG)
+    logger.addHandler(handler)
+    try:
+        logger.debug("no")
+        logger.info("yes")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
 
     assert [each.split()[-1] for each in printed] == ["yes"]

@@ -47,7 +47,6 @@ def test_a_second_host_is_refused_and_told_where_the_first_is(tmp_path: Path) ->
     assert "already serves" in caught.value.message
     assert f"at http://127.0.0.1:7071 (process {os.getpid()})" in caught.value.message
     assert "secret-token" not in caught.value.message
-    HostLock(tmp_path).acquire()
 
 
 def test_a_host_that_is_still_starting_is_respected(tmp_path: Path) -> None:
@@ -79,8 +78,7 @@ def test_a_file_left_behind_counts_for_nothing(tmp_path: Path, left_behind: byte
 def test_a_reader_that_looks_does_not_keep_a_host_from_starting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    HostLock(tmp_path).acquire()
-    reader = os.open(tmp_path / "host.lock", os.O_RDONLY)
+    reader = os.open(tmp_path / "host.lock", os.O_RDONLY | os.O_CREAT)
     fcntl.flock(reader, fcntl.LOCK_SH)
     monkeypatch.setattr("runyard.host.lock.time.sleep", lambda _: fcntl.flock(reader, fcntl.LOCK_UN))
     lock = HostLock(tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -72,11 +73,9 @@ def test_a_request_in_flight_finishes_at_the_stop() -> None:
     answers: list[str] = []
 
     async def slow(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        import asyncio  # noqa: PLC0415
-
+        assert scope["type"] == "http"
         entered.set()
-        while not gate.is_set():
-            await asyncio.sleep(0.005)
+        assert await asyncio.to_thread(gate.wait, PATIENCE)
         await hello(scope, receive, send)
 
     with serving(slow) as web:

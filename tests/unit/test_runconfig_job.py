@@ -45,7 +45,7 @@ def test_what_the_event_says_comes_before_the_run_configuration() -> None:
         arguments=(),
         environment_variables={"B": "3"},
     )
-    assert ("b.py", (), {"A": "1", "B": "3"}) == (job.script, job.arguments, job.environment_variables)
+    assert (job.script, job.arguments, job.environment_variables) == ("b.py", (), {"A": "1", "B": "3"})
     assert job.interpreter == "python"
 
 

@@ -70,7 +70,7 @@ def test_a_name_that_is_not_there_lists_those_that_are() -> None:
 
 
 def test_none_says_what_to_do() -> None:
-    with pytest.raises(RunconfigError, match="put one into `aml_config/` or `.azureml/`"):
+    with pytest.raises(RunconfigError, match=r"put one into `aml_config/` or `\.azureml/`"):
         choose(["a.py"])
 
 

@@ -84,7 +84,7 @@ def test_the_executable_bit_is_kept(project: Path, tmp_path: Path) -> None:
     make_snapshot(project, tmp_path / "s.zip")
     with zipfile.ZipFile(tmp_path / "s.zip") as archive:
         modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
-    assert (0o100755, 0o100644, 0o040755) == (modes["train.py"], modes["src/lib.py"], modes["src/"])
+    assert (modes["train.py"], modes["src/lib.py"], modes["src/"]) == (0o100755, 0o100644, 0o040755)
 
 
 def test_an_open_file_may_be_given(project: Path) -> None:

@@ -5,6 +5,7 @@ Every step may be repeated: a redelivered message finds what the first delivery 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from runyard.accept import messages
@@ -19,6 +20,8 @@ from runyard.runs.identity import identity, run_id
 from runyard.runs.model import Origin, Run, RunError
 from runyard.runs.moves import Move, birth, transition
 from runyard.runs.states import State
+
+log = logging.getLogger(__name__)
 
 
 def accept(ports: Ports, body: bytes, *, message_id: str, enqueued: float) -> Run:
@@ -106,8 +109,18 @@ def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
     if not created and stored.state is not State.QUEUED:
         ports.gates.leave(ready.compute, ready.id)  # a repeated event of a run that is further on
         return stored
+    _tell(stored)
     wake_dispatch(ports, resolved.compute)
     return stored
+
+
+def _tell(run: Run) -> None:
+    extra = {"action": "accept", **run.log_context()}
+    origin = f"{run.origin.source} {run.origin.name}"
+    if run.state is State.FAILED:
+        log.warning("%s: cannot run (%s): %s", run.id, origin, run.reason, extra=extra)
+    else:
+        log.info("%s: queued for %s (%s)", run.id, run.compute, origin, extra=extra)
 
 
 def accept_run(ports: Ports, ident: str) -> Run:
@@ -137,6 +150,7 @@ def accept_run(ports: Ports, ident: str) -> Run:
         run = ports.runs.transition(transition(run, [_queued(ports, ready)], who="accept", **changes))
     except ConflictError:
         return _after_conflict(ports, ready)
+    _tell(run)
     wake_dispatch(ports, resolved.compute)
     return run
 
@@ -155,15 +169,19 @@ def fail(ports: Ports, run: Run, error: ConfigError) -> Run:
     move = Move(state=State.FAILED, reason=error.message, at=ports.clock.now())
     failure = RunError(error_class=error.error_class, message=error.message, code=type(error).__name__)
     try:
-        return ports.runs.transition(transition(run, [move], who="accept", error=failure))
+        failed = ports.runs.transition(transition(run, [move], who="accept", error=failure))
     except ConflictError:
         return ports.runs.get(run.id) or run
+    _tell(failed)
+    return failed
 
 
 def _born_failed(ports: Ports, run: Run, error: ConfigError) -> Run:
     failure = RunError(error_class=error.error_class, message=error.message, code=type(error).__name__)
     move = Move(state=State.FAILED, reason=error.message, at=ports.clock.now())
-    stored, _created = ports.runs.create(birth(replace(run, error=failure), [move], who="accept"))
+    stored, created = ports.runs.create(birth(replace(run, error=failure), [move], who="accept"))
+    if created:
+        _tell(stored)
     return stored
 
 

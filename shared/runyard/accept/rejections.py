@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 from runyard.errors import RunyardError
 from runyard.ports import Ports
 from runyard.runs.identity import REJECTED, identity, run_id
 from runyard.runs.model import Origin, Run, RunError
 from runyard.runs.moves import Move, birth
 from runyard.runs.states import State
+
+
+log = logging.getLogger(__name__)
 
 
 def reject(ports: Ports, origin: Origin, error: RunyardError, *, at: float, ident: str | None = None) -> Run:
@@ -32,7 +37,9 @@ def reject(ports: Ports, origin: Origin, error: RunyardError, *, at: float, iden
         created=now,
         error=RunError(error_class=error.error_class, message=error.message, code=type(error).__name__),
     )
-    stored, _created = ports.runs.create(
+    stored, created = ports.runs.create(
         birth(run, [Move(state=State.FAILED, reason=error.message, at=now)], who="accept")
     )
+    if created:
+        log.warning("%s: rejected (%s): %s", run.id, origin.source, error.message, extra={"action": "reject"})
     return stored

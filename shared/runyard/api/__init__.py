@@ -1,1 +1,1 @@
-"""Runyard."""
+"""HTTP: one ASGI application, served by both hosts and driven in-process by the SDK."""

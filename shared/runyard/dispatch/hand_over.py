@@ -71,7 +71,9 @@ def claim(ports: Ports, compute: Compute, run: Run, slot: Slot) -> Claim | None:
         handle=plan.handle,
     )
     try:
-        return Claim(run=ports.runs.transition(change, durable=True), plan=plan)
+        claimed = ports.runs.transition(change, durable=True)
+        log.info("%s: starting on %s", run.id, compute.name, extra={"action": "claim", **claimed.log_context()})
+        return Claim(run=claimed, plan=plan)
     except ConflictError:
         # A cancel request, or another dispatcher with a late wake, was first: let the next wake look again.
         fresh = ports.runs.get(run.id)

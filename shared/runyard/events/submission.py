@@ -20,7 +20,6 @@ from pydantic_core import ErrorDetails
 from runyard.environment.variables import fault_of_name
 from runyard.errors import EventError
 from runyard.events.times import seconds_of
-from runyard.runconfig.yaml12 import scalar_text
 from runyard.runs.identity import check_experiment
 
 MAX_BYTES: Final = 262_144
@@ -102,11 +101,6 @@ class Submission(BaseModel):
         except (TypeError, ValueError, OverflowError, RecursionError):
             raise EventError("the submission holds something that JSON cannot") from None
         return _validate(data)
-
-    @property
-    def argument_texts(self) -> tuple[str, ...] | None:
-        """The arguments as the script gets them: ``true``, ``null`` and numbers as JSON writes them."""
-        return None if self.arguments is None else tuple(scalar_text(argument) for argument in self.arguments)
 
     @field_validator("snapshot", mode="before")
     @classmethod

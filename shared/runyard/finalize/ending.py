@@ -57,7 +57,9 @@ def finish(ports: Ports, compute: Compute, run: Run, seen: Ended) -> None:
             metrics=read_metrics(ports, run.id, run.attempt),
             claimed_until=None,
         )
-    ports.runs.transition(change)
+    stored = ports.runs.transition(change)
+    level = logging.WARNING if error is not None else logging.INFO
+    log.log(level, "%s: %s, %s", run.id, stored.status, stored.reason, extra={"action": "end", **stored.log_context()})
     _clean_up(ports, run)
     if again:
         entry = Waiting(run_id=run.id, priority=run.priority, enqueued=run.created)

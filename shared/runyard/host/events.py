@@ -49,10 +49,10 @@ class EventDelivery:
     def deliver(self, blob: BlobInfo, url: str) -> None:
         """Hand a new blob's event to the functions; returns at once."""
         now = self._clock.now()
+        log.info("%s/%s arrived (%d bytes)", blob.container, blob.name, blob.size, extra={"action": "blob.arrived"})
         event = blob_created(blob, url=url, at=now)
         for served in self._functions:
             self._crew.run(partial(self._try, _Delivery(served, event, blob, now)))
-        log.info("%s/%s arrived (%d bytes)", blob.container, blob.name, blob.size, extra={"action": "blob.arrived"})
 
     def _try(self, delivery: _Delivery) -> None:
         try:

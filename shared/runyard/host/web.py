@@ -26,7 +26,10 @@ class _Server(uvicorn.Server):
         self.settled = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:  # how some versions say that the application did not start
+            self.should_exit = True
         self.settled.set()
 
 

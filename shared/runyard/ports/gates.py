@@ -97,7 +97,11 @@ class Gates(Protocol):
         ...
 
     def arm(self, compute: str, *, next_at: float) -> int | None:
-        """Arm a disarmed watch: returns the generation to send, or ``None`` if it is armed already."""
+        """Arm a disarmed watch: returns the generation to send, or ``None`` if it is armed already.
+
+        Raises:
+            NotFoundError: if there is no such gate: a watch that nobody arms would never observe its runs.
+        """
         ...
 
     def advance(self, compute: str, generation: int, *, next_at: float) -> int | None:

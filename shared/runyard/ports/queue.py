@@ -91,6 +91,9 @@ class Queue(Protocol):
     def dead_letter(self, message: Message, *, reason: str, description: str) -> None:
         """Move a message to :data:`DEAD_LETTERS`.
 
+        A message of that queue, dead-lettered or delivered too often, stays in it: it is peeked, counted and redriven,
+        but not received again.
+
         Raises:
             LockLostError: as for ``complete``.
         """

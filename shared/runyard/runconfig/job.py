@@ -39,12 +39,11 @@ def job_spec(
     wanted = script if script is not None else config.script
     if not wanted:
         raise RunconfigError(f"{config.source}: no script is named; set `script` to its path inside the snapshot")
-    interpreter = config.environment.python.interpreter_path
     return JobSpec(
         script=_inside(config, "script", wanted),
         arguments=_arguments(config, arguments),
         framework=config.framework,
-        interpreter=interpreter.strip() or DEFAULT_INTERPRETER,
+        interpreter=config.environment.python.interpreter_path.strip() or DEFAULT_INTERPRETER,
         environment_variables=_variables(config, environment_variables or {}),
         max_duration=config.max_run_duration_seconds,
         watched_directories=tuple(

@@ -18,7 +18,7 @@ import signal
 import time
 
 from . import collect, hunt, process, register, result, script
-from .job import Job
+from .job import read_job
 from .places import PREPARATION_LOG, Places, make_folder, write_all
 from .problems import Problem, Stopped, from_os_error
 from .unpack import unpack
@@ -373,11 +373,9 @@ class Attempt:
         self._yard.leave(news, self)
 
 
-def settle(yard, name, run, attempt):
+def settle(yard, record):
     """Bring an attempt to its end of which nothing but the register is left. Its result says what is known."""
-    made = Attempt(yard, Job({"name": name, "run": run, "attempt": attempt}))
-    yard.attempts[name] = made
-    made.adopt(None)
+    yard.adopt(read_job(record), None)
 
 
 def _group(pid):

@@ -63,9 +63,9 @@ class Loop:
             threading.Thread(target=self._labour, name="worker", daemon=True).start()
         self._work.put((work, done))
 
-    def step(self):
-        """Wait for something to happen, and see to it."""
-        for key, _ in self._selector.select(self._patience()):
+    def step(self, block=True):
+        """See to what happened; wait for something to happen, if ``block``."""
+        for key, _ in self._selector.select(self._patience() if block else 0):
             self._call(key.data)
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:

@@ -22,7 +22,6 @@ from .yard import Yard
 LINGER = 10.0
 """Seconds without attempts and hosts after which the supervisor leaves."""
 HEARTBEAT = 10.0
-_LOG_MOST = 1 << 20
 
 LOCKED = 3
 """Exit code of a supervisor that found another one on its root."""
@@ -81,9 +80,9 @@ class Supervisor:
     def run(self):
         """Serve until there is nothing more to do."""
         while not self._is_done():
-            self.yard.loop.step()
-            while self._waiting:
-                # A new job is begun only when those that ended are seen to: a slot that is free must not wait.
+            # One new job at a time: between two, the ends that came are told, as others wait for their slots.
+            self.yard.loop.step(block=not self._waiting)
+            if self._waiting:
                 self.yard.start(self._waiting.pop(0))
         os.unlink(self._path)
 
@@ -145,7 +144,7 @@ class Supervisor:
         return {"ok": attempt is not None}
 
     def _list(self, _):
-        return {"ok": self._jobs()}
+        return {"ok": True, "jobs": self._jobs()}
 
     def _jobs(self):
         waiting = [{"name": job.name, "compute": job.compute, "phase": "accepted"} for job in self._waiting]
@@ -154,7 +153,7 @@ class Supervisor:
     def _settle(self, request):
         name = request["name"]
         if name not in self.yard.attempts and all(job.name != name for job in self._waiting):
-            settle(self.yard, name, request["run"], request["attempt"])
+            settle(self.yard, request)
         return {"ok": True}
 
     def _retire(self, _):
@@ -212,7 +211,7 @@ def take_lock(root):
 def serve(root, build, linger=LINGER, foreground=False):
     """Be the supervisor of a root.
 
-    Prints ``ready`` once hosts can connect; then, unless in the foreground, both outputs go to the supervisor's log.
+    Prints ``ready`` once hosts can connect; after that, unless in the foreground, to where its errors go.
 
     Returns:
         The exit code: 0, or :data:`LOCKED`.
@@ -228,7 +227,6 @@ def serve(root, build, linger=LINGER, foreground=False):
     if not foreground:
         if os.getsid(0) != os.getpid():
             os.setsid()
-        _log_to(root + "/local/supervisor.log")
     supervisor = Supervisor(root, lock, build, linger)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -238,11 +236,3 @@ def serve(root, build, linger=LINGER, foreground=False):
     supervisor.run()
     return 0
 
-
-def _log_to(path):
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-    if os.path.exists(path) and os.path.getsize(path) > _LOG_MOST:
-        flags |= os.O_TRUNC
-    descriptor = os.open(path, flags, 0o600)
-    os.dup2(descriptor, 2)
-    os.close(descriptor)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -224,8 +224,3 @@ def _read_leniently(line: bytes | str) -> _Line | None:
 
 def _short(kind: str) -> str:
     return kind.rpartition(".")[2]
-
-
-def parse_lines(data: bytes) -> Sequence[bytes]:
-    """The lines of ``metrics.jsonl``; other line ends than ``\\n`` are part of a text."""
-    return data.split(b"\n")

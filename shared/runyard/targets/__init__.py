@@ -1,1 +1,1 @@
-"""Runyard."""
+"""Compute targets: one package per kind, each loaded on first use by :mod:`.registry`."""

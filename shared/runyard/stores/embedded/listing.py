@@ -38,7 +38,7 @@ def _entries(base: Path, folder: str) -> list[tuple[str, os.DirEntry[str]]]:
                 for entry in entries
                 if folder or not entry.name.startswith(TEMPORARY)
             ]
-    except (FileNotFoundError, NotADirectoryError):  # it was removed a moment ago
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # removed a moment ago, or not ours to read
         return []
     return sorted(named, key=lambda item: item[0])
 

@@ -1,0 +1,131 @@
+"""A run as the API shows it: the names of the SDK's ``get_details()``, and what it does not have."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from runyard.api.answers import iso, iso_or_none
+from runyard.api.shapes import AttemptShape, EventShape, RunDetails, RunSummary
+from runyard.finalize.ending import RUNS
+from runyard.ports import Ports
+from runyard.runconfig.redact import redacted
+from runyard.runs.model import Attempt, Event, JobSpec, Run
+from runyard.runs.states import State
+
+LOG_FOLDERS: Final = ("azureml-logs/", "logs/")
+MAX_LOG_FILES: Final = 200
+
+
+def summary(run: Run) -> RunSummary:
+    """A run in a listing."""
+    error, snapshot = run.error, run.snapshot
+    return {
+        "runId": run.id,
+        "experiment": run.experiment,
+        "displayName": run.display_name,
+        "status": run.status,
+        "reason": run.reason,
+        "target": run.target or str(run.request.get("target") or ""),
+        "compute": run.compute,
+        "createdTimeUtc": iso(run.created),
+        "startTimeUtc": iso_or_none(run.started),
+        "endTimeUtc": iso_or_none(run.ended),
+        "error": {"code": error.code, "errorClass": error.error_class, "message": error.message} if error else None,
+        "exitCode": run.exit_code,
+        "attempt": run.attempt,
+        "priority": run.priority,
+        "source": {"kind": run.origin.source, "name": run.origin.name, "eventId": run.origin.event_id},
+        "snapshot": {
+            "container": snapshot.container,
+            "name": snapshot.name,
+            "etag": snapshot.etag,
+            "size": snapshot.size,
+            "sha256": snapshot.sha256,
+        }
+        if snapshot
+        else None,
+        "tags": run.tags,
+        "properties": run.properties,
+        "metrics": {
+            name: {"last": each.last, "min": each.min, "max": each.max, "count": each.count}
+            for name, each in run.metrics.items()
+        },
+        "logBytes": run.log_bytes,
+        "logComplete": run.log_complete,
+    }
+
+
+def details(ports: Ports, run: Run) -> RunDetails:
+    """A run in full."""
+    position = None
+    if run.state is State.QUEUED and run.compute:
+        position = ports.gates.position(run.compute, run.id)
+    return {
+        **summary(run),
+        "queuePosition": position,
+        "runDefinition": definition(run.spec, run.target) if run.spec else None,
+        "logFiles": log_files(ports, run),
+    }
+
+
+def definition(spec: JobSpec, target: str) -> dict[str, Any]:
+    """The run configuration that was carried out, in the keys of the format; secrets are masked."""
+    document = {
+        "script": spec.script,
+        "arguments": list(spec.arguments),
+        "target": target,
+        "framework": spec.framework,
+        "maxRunDurationSeconds": spec.max_duration,
+        "nodeCount": spec.node_count,
+        "environment": {
+            "environmentVariables": dict(spec.environment_variables),
+            "python": {"interpreterPath": spec.interpreter, "userManagedDependencies": True},
+        },
+        "history": {"directoriesToWatch": list(spec.watched_directories)},
+        "source": spec.runconfig,
+    }
+    masked = redacted(document)
+    assert isinstance(masked, dict)
+    return masked
+
+
+def log_files(ports: Ports, run: Run) -> dict[str, str]:
+    """Name to URL path, of the newest attempt."""
+    files: dict[str, str] = {}
+    if run.attempt == 0:
+        return files
+    start = f"{run.id}/{run.attempt}/"
+    for folder in LOG_FOLDERS:
+        for info in ports.blobs.list(RUNS, start + folder, limit=MAX_LOG_FILES):
+            name = info.name.removeprefix(start)
+            files[name] = f"/api/runs/{quote(run.id)}/files/{quote(name)}"
+    return files
+
+
+def event_shape(event: Event) -> EventShape:
+    """A row of the history."""
+    return {
+        "seq": event.seq,
+        "timeUtc": iso(event.time),
+        "status": str(event.state),
+        "reason": event.reason,
+        "who": event.who,
+        "opId": event.op_id,
+    }
+
+
+def attempt_shape(attempt: Attempt) -> AttemptShape:
+    """An attempt."""
+    return {
+        "attempt": attempt.number,
+        "compute": attempt.compute,
+        "name": attempt.name,
+        "slot": attempt.slot,
+        "claimedTimeUtc": iso(attempt.claimed),
+        "startTimeUtc": iso_or_none(attempt.started),
+        "endTimeUtc": iso_or_none(attempt.ended),
+        "exitCode": attempt.exit_code,
+        "outcome": attempt.outcome,
+        "handle": str(attempt.handle) if attempt.handle else None,
+    }

@@ -1,0 +1,92 @@
+"""Errors as answers: ``{"error": {"code", "message"}}`` with the status that fits. Input is never echoed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from runyard.api.answers import answer
+from runyard.errors import (
+    AuthError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    RunyardError,
+    StorageFullError,
+    TargetError,
+    ThrottledError,
+)
+
+STATUS: Final[tuple[tuple[type[RunyardError], int], ...]] = (
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (AuthError, 403),
+    (ConfigError, 400),
+    (StorageFullError, 507),
+    (ThrottledError, 429),
+    (TargetError, 503),
+    (RunyardError, 500),
+)
+"""The first that fits counts."""
+RETRY_AFTER: Final = 5.0
+"""Seconds after which a caller may try a passing fault again, when the platform said nothing."""
+
+_HTTP: Final = {
+    404: ("NotFoundError", "there is nothing at this address; the API is under /api"),
+    405: ("MethodNotAllowed", "this address does not take this method"),
+    413: ("TooLarge", "the request is too large"),
+}
+
+
+def fault(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> Response:
+    """An error's answer."""
+    return answer({"error": {"code": code, "message": message}}, status, headers)
+
+
+def of_error(error: RunyardError) -> Response:
+    """The answer of an error of ours."""
+    status = next(number for kind, number in STATUS if isinstance(error, kind))
+    headers = {}
+    if status in {429, 503}:
+        seconds = getattr(error, "retry_after", None) or RETRY_AFTER
+        headers["Retry-After"] = str(math.ceil(seconds))
+    return fault(status, type(error).__name__, error.message, headers)
+
+
+def install(app: FastAPI) -> None:
+    """Give the application its error handlers."""
+
+    @app.exception_handler(RunyardError)
+    async def ours(_request: Request, error: RunyardError) -> Response:
+        return of_error(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        return fault(422, "InvalidRequest", sentence(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> Response:
+        code, message = _HTTP.get(error.status_code, ("BadRequest", "the request cannot be read"))
+        return fault(error.status_code, code, message, dict(error.headers or {}))
+
+
+def sentence(faults: Sequence[Any]) -> str:
+    """The first fault in words, without what was found: it may be a secret."""
+    first = faults[0]
+    where = ".".join(str(part)[:60] for part in first["loc"]) or "the request"
+    kind = str(first["type"])
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    if kind == "missing":
+        return f"{where} is missing{more}"
+    if kind == "extra_forbidden":
+        return f"{where} is not known here{more}"
+    if kind == "json_invalid":
+        return "the body is not JSON"
+    what = str(first["msg"]) if kind != "value_error" else "is not valid"
+    return f"{where}: {what[:1].lower()}{what[1:]}{more}"

@@ -1,0 +1,165 @@
+"""The gatekeeper around the application: who may come in, how much they may bring, and what is said when all else fails.
+
+Loopback is no protection by itself: any web page may send requests to it. So the ``Host`` must be a loopback name (a page
+that rebinds its own name to 127.0.0.1 still sends its own), an ``Origin`` must be our own, and everything but a few public
+paths needs the token (or the cookie that a one-time link sets).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from runyard.api.faults import fault
+
+MAX_SNAPSHOT: Final = 300 * 1024 * 1024
+"""Bytes of an uploaded snapshot: the SDK's own limit, the same in all its releases."""
+MAX_BODY: Final = 1 << 20
+"""Bytes of every other body (and of what surrounds an uploaded snapshot)."""
+COOKIE: Final = "runyard"
+
+_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_DELIVERY: Final = re.compile(r"/api/webhooks/[^/]+")
+_PUBLIC: Final = frozenset({("GET", "/"), ("GET", "/api/health"), ("GET", "/api/version")})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+
+log = logging.getLogger(__name__)
+
+
+def cookie_of(token: str) -> str:
+    """What the browser keeps: made from the token, and not the token."""
+    return hmac.digest(token.encode(), b"runyard browser session", hashlib.sha256).hex()
+
+
+class Guard:
+    """ASGI middleware: the outermost layer."""
+
+    def __init__(self, app: ASGIApp, *, get_token: Callable[[], str | None]) -> None:
+        self._app = app
+        self._get_token = get_token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def answering(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, answering)
+            return
+        try:
+            await self._app(scope, limited(receive, limit_of(scope)), answering)
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"], extra={"action": "http.failed"})
+            if started:
+                raise
+            await fault(500, "InternalError", "something went wrong here; the host's log says what")(
+                scope, receive, answering
+            )
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
+        if _too_long(headers, limit_of(scope)):
+            return _too_large(limit_of(scope))
+        if method == "POST" and _DELIVERY.fullmatch(path):
+            return None  # its signature is checked instead; a tunnel brings a host name of its own
+        host = headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            return fault(403, "AuthError", "this service answers to 127.0.0.1, localhost and [::1] only")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() != f"{scope.get('scheme', 'http')}://{host}".lower():
+            return fault(403, "AuthError", "a page of another origin may not call this service")
+        if (method, path) in _PUBLIC or self.is_known(headers, method):
+            return None
+        return fault(
+            401,
+            "AuthError",
+            "the token is missing or wrong; use the link that `runyard up` printed, or let the CLI call",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+    def is_known(self, headers: Headers, method: str = "GET") -> bool:
+        """Whether the request shows the token, or the cookie made from it."""
+        token = self._get_token()
+        if token is None:
+            return False
+        scheme, _, shown = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode()):
+            return True
+        if method not in _SAFE_METHODS and headers.get("origin") is None:
+            return False  # a browser says where such a request comes from; by its cookie alone it does not count
+        return hmac.compare_digest(_cookie(headers).encode(), cookie_of(token).encode())
+
+
+def limit_of(scope: Scope) -> int:
+    """How many bytes the body of a request may have."""
+    if scope["method"] == "POST" and scope["path"] == "/api/runs":
+        kind = Headers(scope=scope).get("content-type", "")
+        if kind.lower().startswith("multipart/form-data"):
+            return MAX_SNAPSHOT + MAX_BODY
+    return MAX_BODY
+
+
+def limited(receive: Receive, limit: int) -> Receive:
+    """A ``receive`` that ends with 413 once the body is larger than ``limit`` bytes, whatever was announced."""
+    taken = 0
+
+    async def counting() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise HTTPException(413)
+        return message
+
+    return counting
+
+
+def _too_long(headers: Headers, limit: int) -> bool:
+    announced = headers.get("content-length", "")
+    return announced.isdigit() and int(announced[:20]) > limit
+
+
+def _too_large(limit: int) -> Response:
+    size = f"{limit / (1 << 20):,.0f} MiB"
+    return fault(413, "TooLarge", f"the request is larger than {size}; leave out what the run does not need")
+
+
+def _cookie(headers: Headers) -> str:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel is not None else ""

@@ -1,0 +1,197 @@
+"""The forms of the API's answers, as JSON objects. Field names of a run are those of the SDK's ``get_details()``.
+
+Times are ISO 8601 in UTC with ``Z``; sizes are bytes. The SDK hands these out as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class RunFault(TypedDict):
+    """Why a run did not complete."""
+
+    code: str
+    errorClass: str
+    message: str
+
+
+class RunSource(TypedDict):
+    """What asked for a run."""
+
+    kind: str
+    name: str
+    eventId: str
+
+
+class SnapshotShape(TypedDict):
+    """Which bytes a run is made of."""
+
+    container: str
+    name: str
+    etag: str
+    size: int
+    sha256: str | None
+
+
+class MetricShape(TypedDict):
+    """The figures of a numeric metric."""
+
+    last: float
+    min: float
+    max: float
+    count: int
+
+
+class RunSummary(TypedDict):
+    """A run in a listing."""
+
+    runId: str
+    experiment: str
+    displayName: str
+    status: str
+    reason: str
+    target: str
+    compute: str
+    createdTimeUtc: str
+    startTimeUtc: str | None
+    endTimeUtc: str | None
+    error: RunFault | None
+    exitCode: int | None
+    attempt: int
+    priority: int
+    source: RunSource
+    snapshot: SnapshotShape | None
+    tags: dict[str, str]
+    properties: dict[str, str]
+    metrics: dict[str, MetricShape]
+    logBytes: int | None
+    logComplete: bool | None
+
+
+class RunDetails(RunSummary):
+    """A run in full."""
+
+    queuePosition: int | None
+    runDefinition: dict[str, Any] | None
+    logFiles: dict[str, str]
+
+
+class RunPage(TypedDict):
+    """A page of runs, newest first, or the best by a metric."""
+
+    runs: list[RunSummary]
+    next: str | None
+    truncated: bool
+    """Whether a sorted or matched listing left older runs out (it looks at the newest 10,000)."""
+    goal: str | None
+
+
+class EventShape(TypedDict):
+    """A row of a run's history."""
+
+    seq: int
+    timeUtc: str
+    status: str
+    reason: str
+    who: str
+    opId: str
+
+
+class AttemptShape(TypedDict):
+    """One submission of a run to its compute."""
+
+    attempt: int
+    compute: str
+    name: str
+    slot: int
+    claimedTimeUtc: str
+    startTimeUtc: str | None
+    endTimeUtc: str | None
+    exitCode: int | None
+    outcome: str
+    handle: str | None
+
+
+class FileShape(TypedDict):
+    """A file of a run."""
+
+    name: str
+    size: int
+
+
+class FileList(TypedDict):
+    """The files of one attempt."""
+
+    runId: str
+    attempt: int
+    files: list[FileShape]
+    next: str | None
+
+
+class MetricValues(TypedDict):
+    """Everything that a run logged, in the SDK's shapes; NaN and infinities are the texts that JavaScript has for them."""
+
+    runId: str
+    metrics: dict[str, Any]
+    problems: list[str]
+
+
+class ComputeShape(TypedDict):
+    """A compute and how full it is."""
+
+    name: str
+    kind: str
+    limit: int
+    paused: bool
+    options: dict[str, Any]
+    aliases: list[str]
+    waiting: int
+    taken: int
+
+
+class WebhookShape(TypedDict):
+    """A webhook, without its secret."""
+
+    name: str
+    kind: str
+    events: list[str]
+    submission: dict[str, Any]
+    path: str
+    createdTimeUtc: str
+
+
+class MessageShape(TypedDict):
+    """A message that was looked at."""
+
+    id: str
+    sequence: int
+    enqueuedTimeUtc: str
+    deliveryCount: int
+    locked: bool
+    body: str
+    encoding: str
+    """``text`` or ``base64``."""
+    properties: dict[str, str]
+    deadLetterReason: str
+    deadLetterDescription: str
+    deadLetterSource: str
+
+
+class PruneShape(TypedDict):
+    """What was removed, or would be."""
+
+    runs: int
+    logs: int
+    snapshots: int
+    bytes: int
+    dryRun: bool
+
+
+class CheckShape(TypedDict):
+    """A finding of the doctor."""
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str

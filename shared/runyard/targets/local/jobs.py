@@ -1,0 +1,86 @@
+"""From a job to the record that the runner reads. Pure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from runyard.errors import UnsupportedError
+from runyard.ports import Job, Plan
+from runyard.runs.identity import remote_name
+from runyard.runs.model import Handle
+from runyard.targets.local.options import LocalOptions
+
+KIND: Final = "local"
+
+
+def make_plan(job: Job) -> Plan:
+    """The plan of an attempt; its request is the runner's record, but for the snapshot's path under the root.
+
+    Raises:
+        UnsupportedError: if the run asks for what one machine without Spark or MPI cannot do.
+    """
+    run, compute = job.run, job.compute
+    spec, snapshot = run.spec, run.snapshot
+    if spec is None or snapshot is None:
+        raise UnsupportedError(f"the run {run.id} has no script or no snapshot to run")
+    if spec.framework.lower() != "python":
+        raise UnsupportedError(
+            f"the framework {spec.framework!r} cannot run on {compute.name!r}: kind 'local' runs Python scripts"
+        )
+    if spec.node_count != 1:
+        raise UnsupportedError(
+            f"the run asks for {spec.node_count} nodes, and {compute.name!r} is one machine; set nodeCount to 1"
+        )
+    options = LocalOptions.read(compute)
+    name = remote_name(run.id, job.attempt)
+    request: dict[str, object] = {
+        "name": name,
+        "run": run.id,
+        "attempt": job.attempt,
+        "experiment": run.experiment,
+        "compute": compute.name,
+        "framework": "Python",
+        "script": spec.script,
+        "arguments": list(spec.arguments),
+        "interpreter": options.interpreter if spec.interpreter == "python" else spec.interpreter,
+        "environment_variables": dict(spec.environment_variables),
+        "node_count": 1,
+        "gpu": job.slot % options.gpus if options.gpus else None,
+        "max_duration": spec.max_duration,
+        "grace": options.grace,
+        "watched_directories": list(spec.watched_directories),
+        "hook": options.hook,
+        "snapshot": snapshot.uri,
+        "snapshot_etag": snapshot.etag,
+    }
+    return Plan(
+        kind=KIND,
+        compute=compute.name,
+        run_id=run.id,
+        attempt=job.attempt,
+        name=name,
+        request=request,
+        handle=Handle(kind=KIND, compute=compute.name, id=f"{run.id}/{job.attempt}"),
+    )
+
+
+def record_of(plan: Plan, root: Path) -> Mapping[str, Any]:
+    """The record to send: the plan's request with the path of the snapshot."""
+    record = dict(plan.request)
+    record["snapshot"] = os.path.join(root, str(record["snapshot"]))  # noqa: PTH118 - four times as fast, and hot
+    return record
+
+
+def split_handle(handle: Handle) -> tuple[str, int, str]:
+    """(run id, attempt, remote name).
+
+    Raises:
+        ValueError: if the handle is not one of this kind.
+    """
+    run, slash, attempt = handle.id.rpartition("/")
+    if not slash or not attempt.isdigit():
+        raise ValueError(f"{handle} is no handle of kind 'local'; the form is local://compute/run/attempt")
+    return run, int(attempt), remote_name(run, int(attempt))

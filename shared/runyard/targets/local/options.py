@@ -1,0 +1,124 @@
+"""The options of a compute of kind ``local``."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from runyard.errors import ConfigError
+from runyard.ports import Compute
+
+DEFAULT_GRACE: Final = 10.0
+"""Seconds between TERM and KILL when a script has run for its maximum duration."""
+_GPU_DEVICE: Final = re.compile(r"nvidia\d+")
+_MEANINGS: Final = {
+    "interpreter": "the Python that runs scripts whose run configuration says `python`: a path, or a name on PATH",
+    "gpus": "how many GPUs there are: slot n sees GPU n modulo this number; 0 = none",
+    "grace": "seconds between TERM and KILL when a script has run for its maximum duration",
+    "hook": "whether scripts get Runyard's azureml.core and runyard, to log metrics with",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalOptions:
+    """The options, each with its default."""
+
+    interpreter: str
+    gpus: int
+    grace: float = DEFAULT_GRACE
+    hook: bool = True
+
+    @classmethod
+    def read(cls, compute: Compute) -> LocalOptions:
+        """Read a compute's options.
+
+        Raises:
+            ConfigError: naming the option, what was found and what is allowed.
+        """
+        options = compute.options
+        unknown = sorted(set(options) - set(_MEANINGS))
+        if unknown:
+            raise ConfigError(
+                f"the compute {compute.name!r} has the option {unknown[0]!r}, which kind 'local' does not know; "
+                f"it knows {', '.join(_MEANINGS)}"
+            )
+        return cls(
+            interpreter=_text(options, "interpreter", sys.executable),
+            gpus=_whole(options, "gpus", count_gpus()),
+            grace=_seconds(options, "grace", DEFAULT_GRACE),
+            hook=_truth(options, "hook", default=True),
+        )
+
+
+def describe() -> Mapping[str, str]:
+    """What each option means, by name."""
+    return _MEANINGS
+
+
+def check(compute: Compute) -> Compute:
+    """Validate; fills in what does not depend on the machine's state.
+
+    Raises:
+        ConfigError: for an option or a limit that cannot be.
+    """
+    if compute.limit < 1:
+        raise ConfigError(f"the compute {compute.name!r} has the limit {compute.limit}; at least 1 is needed")
+    LocalOptions.read(compute)
+    return compute
+
+
+def default_compute() -> Compute:
+    """The compute ``local``: one run per core that this process may use, or one at a time where there is a GPU."""
+    gpus = count_gpus()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    compute = Compute(name="local", kind="local", limit=1 if gpus else cores)
+    return replace(compute, options={"gpus": gpus}) if gpus else compute
+
+
+def count_gpus() -> int:
+    """How many GPUs the NVIDIA driver shows."""
+    return sum(1 for path in Path("/dev").iterdir() if _GPU_DEVICE.fullmatch(path.name))
+
+
+def _wrong(name: str, found: object, allowed: str) -> ConfigError:
+    return ConfigError(f"the option {name!r} is {str(found)[:80]!r}; {allowed}")
+
+
+def _text(options: Mapping[str, object], name: str, default: str) -> str:
+    value = options.get(name, default)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise _wrong(name, value, "it is a path, or a name on PATH")
+    return value
+
+
+def _whole(options: Mapping[str, object], name: str, default: int) -> int:
+    value = options.get(name, default)
+    if isinstance(value, str) and value.isdigit():
+        value = int(value)  # options set on a command line are texts
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _wrong(name, value, "it is a whole number from 0")
+    return value
+
+
+def _seconds(options: Mapping[str, object], name: str, default: float) -> float:
+    value = options.get(name, default)
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 3600:
+        raise _wrong(name, value, "it is a number of seconds from 0 to 3600")
+    return number
+
+
+def _truth(options: Mapping[str, object], name: str, *, default: bool) -> bool:
+    value = options.get(name, default)
+    word = str(value).lower()
+    if word not in {"true", "false"}:
+        raise _wrong(name, value, "it is true or false")
+    return word == "true"
