@@ -1,9 +1,9 @@
 """Event Grid tells of a blob that was created in the drop container."""
 
 import azure.functions as func
-from runyard.events.blob import parse_blob_event
 
 from runyard.accept import drop
+from runyard.events.blob import parse_blob_event
 from runyard.services import current
 
 blueprint = func.Blueprint()

@@ -157,7 +157,10 @@ def test_a_folder_moved_away_is_watched_no_more(root: Path) -> None:
 
 
 @pytest.mark.parametrize("polling", [False, True])
-def test_what_was_copied_while_nobody_watched_is_reported_once(root: Path, polling: bool) -> None:
+def test_what_was_copied_while_nobody_watched_is_reported_once(
+    root: Path, polling: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runyard.host.folder.POLL", 0.05)
     for number in range(200):
         folder = root / f"exp-{number % 7}" / "sub"
         folder.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
         since=now,
         created=now,
     )
-    stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source))
+    stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source), durable=True)
     if not stored.has_ended:
         ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
     return stored, created

@@ -11,7 +11,6 @@ from runyard.runs.model import Origin, Run, RunError
 from runyard.runs.moves import Move, birth
 from runyard.runs.states import State
 
-
 log = logging.getLogger(__name__)
 
 

@@ -36,5 +36,7 @@ def line(record: logging.LogRecord) -> str:
     if isinstance(run, Mapping):
         run = run.get("run")
     mark = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-    text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in record.getMessage())
+    text = record.getMessage()
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
     return f"{moment}  {source:<16} {mark}{text}" + (f"  {run}" if run else "")

@@ -43,12 +43,12 @@ class FolderWatch:
         self._arrivals = Arrivals(root, emit=emit, known=known, clock=clock)
         self._ready = threading.Event()
         self._stopping = threading.Event()
-        self._stop_read, self._stop_write = os.pipe()
         self._thread = threading.Thread(target=self._run, name="folder", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._stop_read, self._stop_write = os.pipe()
         self._thread.start()
 
     def wait_ready(self, timeout: float) -> bool:
@@ -58,9 +58,10 @@ class FolderWatch:
     def stop(self) -> None:
         """Watch no more."""
         self._stopping.set()
+        if self._thread.ident is None:
+            return
         os.write(self._stop_write, b"x")
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._thread.join()
         os.close(self._stop_read)
         os.close(self._stop_write)
 

@@ -97,7 +97,7 @@ class Host:
         self._lock = lock or HostLock(root)
         self._parts: _Parts | None = None
         self._console: ConsoleHandler | None = None
-        self._wake_read, self._wake_write = os.pipe()
+        self._wake: int | None = None
         self._stop_once = threading.Lock()
 
     @property
@@ -144,15 +144,25 @@ class Host:
             if self._console is not None:
                 logging.getLogger("runyard").removeHandler(self._console)
                 self._console = None
-            with contextlib.suppress(OSError):
-                os.write(self._wake_write, b"x")
+            if self._wake is not None:
+                os.write(self._wake, b"x")
 
     def run_forever(self) -> None:
         """Serve until SIGINT or SIGTERM (a second one ends the process at once); :meth:`start` comes first."""
-        with self._signals():
-            os.read(self._wake_read, 1)
-            log.info("stopping; what runs on a compute goes on", extra={"action": "host.stopping"})
-            self.stop()
+        self._running()
+        sleep, wake = os.pipe()
+        try:
+            with self._stop_once:
+                self._wake = wake
+            with self._signals(wake):
+                if self._parts is not None:
+                    os.read(sleep, 1)
+                log.info("stopping; what runs on a compute goes on", extra={"action": "host.stopping"})
+                self.stop()
+        finally:
+            self._wake = None
+            os.close(sleep)
+            os.close(wake)
 
     def _running(self) -> _Parts:
         if self._parts is None:
@@ -231,7 +241,7 @@ class Host:
             parts.web.stop(deadline)
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _signals(self, wake: int) -> Iterator[None]:
         asked = False
 
         def handle(number: int, _frame: FrameType | None) -> None:
@@ -239,7 +249,7 @@ class Host:
             if asked:
                 os._exit(128 + number)
             asked = True
-            os.write(self._wake_write, b"x")
+            os.write(wake, b"x")
 
         before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

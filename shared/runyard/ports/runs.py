@@ -38,8 +38,12 @@ class Page:
 class RunStore(Protocol):
     """Keeps runs, their attempts and their history. A transition is one transaction."""
 
-    def create(self, birth: Transition) -> tuple[Run, bool]:
-        """Write a new run with its first events, durably (it survives a power cut once this returns).
+    def create(self, birth: Transition, *, durable: bool = False) -> tuple[Run, bool]:
+        """Write a new run with its first events.
+
+        Args:
+            birth: What to write.
+            durable: Whether it must survive a power cut once this returns (doors), not only a kill.
 
         Returns:
             The stored run, and whether this call created it. If a run with the same ``identity`` exists,

@@ -51,7 +51,7 @@ class EmbeddedRunStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def create(self, birth: Transition) -> tuple[Run, bool]:
+    def create(self, birth: Transition, *, durable: bool = False) -> tuple[Run, bool]:
         """Write a new run; see the port."""
         run = birth.after
         row = (
@@ -78,7 +78,7 @@ class EmbeddedRunStore:
                 db.execute(_INSERT_EVENT, event)
             return None
 
-        existing = self._database.write(work, durable=True)
+        existing = self._database.write(work, durable=durable)
         if existing is None:
             return run, True
         return (run if existing[0] is None else _decode_run(existing[0])), False

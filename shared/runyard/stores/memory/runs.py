@@ -31,8 +31,9 @@ class MemoryRunStore:
         self._identities: dict[str, str] = {}
         self._tombstones: dict[str, float] = {}
 
-    def create(self, birth: Transition) -> tuple[Run, bool]:
+    def create(self, birth: Transition, *, durable: bool = False) -> tuple[Run, bool]:
         """Write a new run; see the port."""
+        del durable  # nothing in memory survives a power cut
         run = birth.after
         with self._lock:
             if run.identity in self._identities:
