@@ -1,0 +1,105 @@
+"""Requests and their faults: what every part of the client is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import httpx
+
+from runyard import errors
+from runyard.errors import AuthError, ConfigError, ConflictError, NotFoundError, RunyardError, TransientError
+
+TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+"""Seconds; a log's long poll takes up to 20, an upload's last write may take a slow disk a while."""
+
+_BY_STATUS: Final[dict[int, type[RunyardError]]] = {
+    400: ConfigError,
+    401: AuthError,
+    403: AuthError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: ConfigError,
+    422: ConfigError,
+}
+
+
+class Connection:
+    """Talks to one service; raises the errors of :mod:`runyard.errors`."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The JSON answer to a GET; parameters that are ``None`` are left out."""
+        return self.request("GET", path, params=_given(params)).json()
+
+    def post(self, path: str, body: Any = None, params: Mapping[str, Any] | None = None) -> Any:
+        """The JSON answer to a POST of a JSON body."""
+        return self.request("POST", path, json=body, params=_given(params)).json()
+
+    def put(self, path: str, body: Any) -> Any:
+        """The JSON answer to a PUT of a JSON body."""
+        return self.request("PUT", path, json=body).json()
+
+    def delete(self, path: str) -> None:
+        """DELETE."""
+        self.request("DELETE", path)
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """A whole answer.
+
+        Raises:
+            RunyardError: or the subclass that the service named.
+            TransientError: if nobody answers.
+        """
+        with translated():
+            response = self._http.request(method, path, **more)
+        if response.is_error:
+            raise error_of(response)
+        return response
+
+    @contextmanager
+    def stream(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Iterator[bytes]]:
+        """The body of an answer to a GET, in pieces."""
+        with translated(), self._http.stream("GET", path, params=_given(params)) as response:
+            if response.is_error:
+                response.read()
+                raise error_of(response)
+            yield response.iter_bytes()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn httpx's errors into ours."""
+    try:
+        yield
+    except httpx.TimeoutException:
+        raise TransientError("the host did not answer in time; look at its log, then try again") from None
+    except httpx.ConnectError:
+        raise TransientError("nobody answers at the host's address; start it with `runyard up`") from None
+    except httpx.HTTPError as error:
+        raise TransientError(f"the connection to the host broke ({type(error).__name__}); try again") from error
+
+
+def error_of(response: httpx.Response) -> RunyardError:
+    """The error that an answer tells of."""
+    try:
+        said = response.json()["error"]
+        code, message = str(said["code"]), str(said["message"])
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+        code, message = "", f"the host answered {response.status_code} without saying why"
+    kind = getattr(errors, code, None)
+    if isinstance(kind, type) and issubclass(kind, RunyardError):
+        return kind(message)
+    return _BY_STATUS.get(response.status_code, RunyardError)(message)
+
+
+def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (params or {}).items() if value is not None}
