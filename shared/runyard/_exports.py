@@ -7,6 +7,7 @@ from typing import Any, Final
 
 PUBLIC: Final = {
     "Client": "runyard.sdk.client",
+    "Run": "runyard.runner.hook.runyard_hook",
     "RunyardError": "runyard.errors",
 }
 """Public name to the module that holds it under the same name."""

@@ -19,6 +19,7 @@ from runyard.runs.metrics import (
     collect,
     default_goal,
     summarise,
+    tags_of,
 )
 from runyard.runs.model import MetricSummary
 
@@ -93,3 +94,17 @@ def test_other_metrics_are_maximized_by_default(name: str) -> None:
 def test_a_runs_figure_is_its_best_value() -> None:
     figures = MetricSummary(last=2, min=1, max=3, count=3)
     assert (best_of(figures, "minimize"), best_of(figures, "maximize")) == (1, 3)
+
+
+def test_numbers_that_json_does_not_have_are_written_as_texts() -> None:
+    found = as_sdk([line("a", 1.0), line("a", "NaN"), line("a", "-Infinity")])["a"]
+    assert math.isnan(found[1])
+    assert found[2] == -math.inf
+    assert summarise([line("a", "NaN"), line("a", 2)])["a"].count == 1
+
+
+def test_tags_are_no_metrics() -> None:
+    lines = [line("stage", "one", "runyard.tag"), line("a", 1), line("stage", "two", "runyard.tag")]
+    assert collect(lines).values == {"a": 1}
+    assert collect(lines).problems == []
+    assert tags_of(lines) == {"stage": "two"}

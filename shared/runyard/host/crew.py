@@ -8,15 +8,18 @@ import threading
 import time
 from collections.abc import Callable
 
+from runyard.host.turnstile import Turnstile
+
 log = logging.getLogger("runyard.host")
 
 
 class Crew:
     """Runs calls on at most ``size`` threads, first come, first served."""
 
-    def __init__(self, size: int, name: str) -> None:
+    def __init__(self, size: int, name: str, turnstile: Turnstile | None = None) -> None:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._stopping = False
+        self._turnstile = turnstile or Turnstile()
         self._threads = [
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(1, size + 1)
         ]
@@ -43,6 +46,7 @@ class Crew:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None and not self._stopping:
             try:
-                call()
+                with self._turnstile:
+                    call()
             except Exception:
                 log.exception("a call of the host failed")

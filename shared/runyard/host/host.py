@@ -26,6 +26,7 @@ from runyard.host.folder import FolderWatch
 from runyard.host.lock import HostInfo, HostLock
 from runyard.host.queues import QueuePump
 from runyard.host.timers import Timer, TimerMemory
+from runyard.host.turnstile import Turnstile
 from runyard.host.web import WebServer
 from runyard.ports import Ports
 from runyard.ports.blobs import BlobInfo
@@ -187,9 +188,10 @@ class Host:
     def _build(self) -> _Parts:
         options, clock = self._options, self._ports.clock
         app = load_app(find_app(options.app_path), options.settings)
-        parts = _Parts(app, Agenda(clock), Crew(CREW, "host"))
+        turnstile = Turnstile()
+        parts = _Parts(app, Agenda(clock), Crew(CREW, "host", turnstile))
         for served in app.by_trigger(QUEUE):
-            parts.pumps.append(QueuePump(served, self._ports.queue, app.host_json))
+            parts.pumps.append(QueuePump(served, self._ports.queue, app.host_json, turnstile))
         timers = app.by_trigger(TIMER)
         memory = TimerMemory(self._root / "timers.json") if timers else None
         for served in timers:

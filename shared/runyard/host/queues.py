@@ -17,6 +17,7 @@ from runyard.errors import LockLostError
 from runyard.host.app import HostJson, Served
 from runyard.host.bindings import queue_message
 from runyard.host.calls import invoke, report_failure
+from runyard.host.turnstile import Turnstile
 from runyard.ports.queue import Message, Queue
 
 WAIT: Final = 0.25
@@ -30,11 +31,12 @@ log = logging.getLogger("runyard.host")
 class QueuePump:
     """Serves one queue function with at most ``limits.concurrency`` calls at a time."""
 
-    def __init__(self, served: Served, queue: Queue, limits: HostJson) -> None:
+    def __init__(self, served: Served, queue: Queue, limits: HostJson, turnstile: Turnstile | None = None) -> None:
         self.queue_name: str = served.settings["queueName"]
         self._served = served
         self._queue = queue
         self._limits = limits
+        self._turnstile = turnstile or Turnstile()
         self._lead = threading.Lock()
         self._state = threading.Lock()
         self._stopping = threading.Event()
@@ -86,7 +88,8 @@ class QueuePump:
         if message is None:
             return False
         try:
-            self._handle(message)
+            with self._turnstile:
+                self._handle(message)
         finally:
             with self._state:
                 del self._running[id(message)]

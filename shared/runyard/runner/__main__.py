@@ -3,12 +3,13 @@
 import argparse
 import json
 import sys
+from typing import List, Optional
 
 from .serve import LINGER, serve
 from .single import run
 
 
-def main(arguments=None):
+def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="runner")
     commands = parser.add_subparsers(dest="command")

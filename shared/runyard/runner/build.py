@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import zipfile
+from typing import Iterator, Tuple
 
 PACKAGE = "runyard_runner"
 _SHEBANG = b"#!/usr/bin/env python3\n"
@@ -11,7 +12,7 @@ _MAIN = "import sys\nfrom %s.__main__ import main\nsys.exit(main())\n" % PACKAGE
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def zipapp_bytes():
+def zipapp_bytes() -> bytes:
     """The file's content. Stored, not compressed: what zlib makes differs between its versions."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -23,7 +24,7 @@ def zipapp_bytes():
     return _SHEBANG + buffer.getvalue()
 
 
-def build_zipapp(path):
+def build_zipapp(path: str) -> str:
     """Write the runner to ``path`` in one step, executable.
 
     Returns:
@@ -41,12 +42,12 @@ def build_zipapp(path):
     return build_id(data)
 
 
-def build_id(data):
+def build_id(data: bytes) -> str:
     """12 hexadecimal digits that tell this build from another."""
     return hashlib.sha256(data).hexdigest()[:12]
 
 
-def _sources():
+def _sources() -> Iterator[Tuple[str, bytes]]:
     here = os.path.dirname(os.path.abspath(__file__))
     yield "__main__.py", _MAIN.encode()
     for folder, _, names in os.walk(here):

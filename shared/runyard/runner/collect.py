@@ -2,13 +2,15 @@
 
 import os
 import shutil
+from typing import List
 
-from .places import LOG_FOLDER, make_folder
+from .job import Job
+from .places import LOG_FOLDER, Places, make_folder
 
 OUTPUTS = "outputs"
 
 
-def folders_of(job):
+def folders_of(job: Job) -> List[str]:
     """The folders of the working directory that are made before the script, and kept."""
     names = [OUTPUTS]
     for name in job.watched_directories:
@@ -20,19 +22,23 @@ def folders_of(job):
     return names
 
 
-def collect(job, places):
+def collect(job: Job, places: Places) -> None:
     """Move the folders.
 
     Raises:
         OSError: if one cannot be moved, for instance for want of room on another disk.
     """
     for name in folders_of(job):
-        _move(places.work + "/" + name, places.folder + "/" + name)
+        source = places.work + "/" + name
+        try:
+            os.rmdir(source)  # nothing in it; several times cheaper than to move it and to clean it up
+        except OSError:
+            _move(source, places.folder + "/" + name)
     if os.path.isdir(places.work + "/" + LOG_FOLDER):
         _move(places.work + "/" + LOG_FOLDER, places.log_folder)
 
 
-def _move(source, destination):
+def _move(source: str, destination: str) -> None:
     """Move a file or folder; where a folder exists already, what is in it moves, and nothing there is replaced."""
     try:
         os.rename(source, destination)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import List, Set, Tuple
 
 from . import process
 
@@ -14,23 +15,23 @@ class Quarry:
 
     __slots__ = ("leader", "_log", "_marks", "_work")
 
-    def __init__(self, run, attempt, work, log):
+    def __init__(self, run: str, attempt: int, work: str, log: str) -> None:
         self.leader = 0
         """The script's process id, which is its session's and its group's too; 0 = not known."""
         self._marks = (
             ("\0%s=%s\0" % (RUN_VARIABLE, run)).encode(),
-            ("\0%s=%s\0" % (ATTEMPT_VARIABLE, attempt)).encode(),
+            ("\0%s=%d\0" % (ATTEMPT_VARIABLE, attempt)).encode(),
         )
         self._work = os.path.realpath(work)
         self._log = os.path.realpath(log)
 
-    def owns(self, pid, found):
+    def owns(self, pid: int, found: process.Stat) -> bool:
         """Whether the process is of this attempt; ``found`` is its stat."""
         if self.leader and self.leader in (found.session, found.group):
             return True
         return self.is_marked(pid) or self._is_at_home(pid)
 
-    def is_marked(self, pid):
+    def is_marked(self, pid: int) -> bool:
         """Whether the run's variables are in its environment."""
         try:
             with open("/proc/%d/environ" % pid, "rb") as stream:
@@ -39,42 +40,50 @@ class Quarry:
             return False
         return all(mark in environment for mark in self._marks)
 
-    def _is_at_home(self, pid):
+    def _is_at_home(self, pid: int) -> bool:
         folder = _link("/proc/%d/cwd" % pid)
         if (folder + "/").startswith(self._work + "/"):
             return True
         return self._log in (_link("/proc/%d/fd/1" % pid), _link("/proc/%d/fd/2" % pid))
 
 
-def _link(path):
+def _link(path: str) -> str:
     try:
         return os.readlink(path)
     except OSError:
         return ""
 
 
-def find_all(quarry):
+def find_all(quarry: Quarry) -> List[int]:
     """Every living process of the attempt on this machine, by a walk through /proc. A few ms."""
     return [pid for pid in process.every_pid() if _lives(pid, quarry)]
 
 
-def _lives(pid, quarry):
+def _lives(pid: int, quarry: Quarry) -> bool:
     if pid <= 1 or pid == os.getpid():
         return False
     found = process.read_stat(pid)
     return found is not None and found.state not in ("Z", "X") and quarry.owns(pid, found)
 
 
-def find_script(quarry):
-    """The process id of the script itself, if it runs: it leads its session and bears the run's variables."""
+def find_script(quarry: Quarry) -> Tuple[int, int]:
+    """(process id, start time) of the script itself, which leads its session; (0, 0) if it does not run."""
     for pid in process.every_pid():
         found = process.read_stat(pid)
         if found is not None and found.session == pid and found.state != "Z" and quarry.is_marked(pid):
-            return pid
-    return 0
+            return pid, found.start
+    return 0, 0
 
 
-def kill_orphans(quarry, scripts, alone):
+def group_of(pid: int) -> int:
+    """The group that a process is in; 0 if it is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def kill_orphans(quarry: Quarry, scripts: Set[int], alone: bool) -> int:
     """Kill those of our children that are no scripts and belong to the attempt; reap the dead ones.
 
     As every orphan among our descendants becomes our child, doing this until nothing is found leaves nothing behind.
@@ -99,7 +108,7 @@ def kill_orphans(quarry, scripts, alone):
     return count
 
 
-def reap_quietly(pid):
+def reap_quietly(pid: int) -> None:
     """Reap a dead orphan; nobody wants its exit code."""
     try:
         os.waitpid(pid, os.WNOHANG)
@@ -107,7 +116,7 @@ def reap_quietly(pid):
         pass
 
 
-def reap_orphans(scripts):
+def reap_orphans(scripts: Set[int]) -> None:
     """Reap the dead among our children that are no scripts."""
     for pid in process.children():
         if pid not in scripts:

@@ -1,62 +1,40 @@
 """What the runner is asked to run."""
 
-import json
+from typing import Any, Dict, List, Optional
 
 from .problems import Problem
 
-_TEXTS = ("name", "run", "experiment", "compute", "framework", "script", "interpreter")
+_TEXTS = ("name", "run", "experiment", "compute", "framework", "script", "interpreter", "snapshot", "snapshot_etag")
 
 
 class Job:
-    """One attempt of a run. ``record`` is its JSON form, as it came over the socket and lies in ``live/``."""
+    """One attempt of a run. ``record`` is its JSON form, as it came and as the register keeps it."""
 
-    __slots__ = (
-        "arguments",
-        "attempt",
-        "compute",
-        "environment_variables",
-        "experiment",
-        "framework",
-        "gpu",
-        "grace",
-        "hook",
-        "interpreter",
-        "max_duration",
-        "name",
-        "node_count",
-        "record",
-        "run",
-        "script",
-        "snapshot",
-        "snapshot_etag",
-        "watched_directories",
-    )
-
-    def __init__(self, record):
+    def __init__(self, record: Dict[str, Any]) -> None:
         self.record = record
-        self.name = record["name"]
-        self.run = record["run"]
-        self.attempt = record["attempt"]
-        self.experiment = record.get("experiment", "")
-        self.compute = record.get("compute", "")
-        self.framework = record.get("framework", "Python")
-        self.script = record.get("script", "")
-        self.arguments = record.get("arguments", [])
-        self.interpreter = record.get("interpreter", "")
-        self.environment_variables = record.get("environment_variables", {})
-        self.node_count = record.get("node_count", 1)
-        self.gpu = record.get("gpu")
-        self.max_duration = record.get("max_duration")
+        self.name: str = record["name"]
+        self.run: str = record["run"]
+        self.attempt: int = record["attempt"]
+        self.experiment: str = record.get("experiment", "")
+        self.compute: str = record.get("compute", "")
+        self.framework: str = record.get("framework", "Python")
+        self.script: str = record.get("script", "")
+        self.arguments: List[str] = record.get("arguments", [])
+        self.interpreter: str = record.get("interpreter", "")
+        self.environment_variables: Dict[str, str] = record.get("environment_variables", {})
+        self.node_count: int = record.get("node_count", 1)
+        self.gpu: Optional[int] = record.get("gpu")
+        self.max_duration: Optional[float] = record.get("max_duration")
         """Seconds that the script may run; ``None`` = no limit."""
-        self.grace = record.get("grace", 10.0)
+        self.grace: float = record.get("grace", 10.0)
         """Seconds between TERM and KILL at the maximum duration."""
-        self.watched_directories = record.get("watched_directories", ["logs"])
-        self.snapshot = record.get("snapshot", "")
-        self.snapshot_etag = record.get("snapshot_etag", "")
-        self.hook = record.get("hook", True)
+        self.watched_directories: List[str] = record.get("watched_directories", ["logs"])
+        self.snapshot: str = record.get("snapshot", "")
+        self.snapshot_etag: str = record.get("snapshot_etag", "")
+        self.hook: bool = record.get("hook", True)
 
 
-def read_job(record):
+def read_job(record: Any) -> Job:
     """Make a job of a record.
 
     Raises:
@@ -64,27 +42,18 @@ def read_job(record):
     """
     try:
         job = Job(record)
+        texts = [getattr(job, field) for field in _TEXTS]
+        texts += job.arguments
+        texts += job.environment_variables
+        texts += job.environment_variables.values()
     except (KeyError, TypeError, AttributeError):
-        raise Problem("a job needs name, run and attempt") from None
-    texts = [getattr(job, field) for field in _TEXTS] + list(job.arguments)
+        raise Problem("a job has at least name, run and attempt") from None
     if not all(isinstance(text, str) and "\0" not in text for text in texts) or not isinstance(job.attempt, int):
-        raise Problem("a job's names and arguments are texts without NUL, and its attempt is a number")
+        raise Problem("a job's names, arguments and variables are texts without NUL, and its attempt is a number")
     if not _plain(job.name) or not _plain(job.run):
         raise Problem("%r of run %r is no name of a folder" % (job.name[:80], job.run[:80]))
     return job
 
 
-def _plain(name):
-    return name not in ("", ".", "..") and "/" not in name and not name.startswith(".")
-
-
-def read_live(path):
-    """A live file: (job record, process record), each ``None`` if it is not there whole."""
-    records = [None, None]
-    with open(path, "rb") as stream:
-        for index, line in enumerate(stream.read().split(b"\n")[:2]):
-            try:
-                records[index] = json.loads(line.decode())
-            except ValueError:
-                continue
-    return records[0], records[1]
+def _plain(name: str) -> bool:
+    return bool(name) and not name.startswith(".") and "/" not in name

@@ -1,5 +1,6 @@
 """A loop of one thread: descriptors, timers, and one worker for what would hold it up."""
 
+import functools
 import heapq
 import os
 import queue
@@ -7,6 +8,10 @@ import selectors
 import threading
 import time
 import traceback
+from typing import Any, Callable, List, Optional, Tuple
+
+Call = Callable[[], None]
+Done = Callable[[Any, Optional[Exception]], None]
 
 
 class Timer:
@@ -14,56 +19,57 @@ class Timer:
 
     __slots__ = ("call",)
 
-    def __init__(self, call):
-        self.call = call
+    def __init__(self, call: Call) -> None:
+        self.call: Optional[Call] = call
 
-    def cancel(self):
+    def cancel(self) -> None:
+        """Do not call, and let go of what would be called."""
         self.call = None
 
 
 class Loop:
     """Calls back what waits for a descriptor, a time, or a piece of work."""
 
-    def __init__(self, complain):
+    def __init__(self, complain: Callable[[str], Any]) -> None:
         """``complain`` is told, as text, of an error that a callback let through; the loop goes on."""
         self._complain = complain
         self._selector = selectors.DefaultSelector()
-        self._timers = []
+        self._timers: List[Tuple[float, int, Timer]] = []
         self._count = 0
-        self._work = None
-        self._done = queue.Queue()
+        self._work: Optional["queue.Queue[Tuple[Callable[[], Any], Done]]"] = None
+        self._done: "queue.Queue[Tuple[Done, Any, Optional[Exception]]]" = queue.Queue()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
         self.watch(self._wake_read, selectors.EVENT_READ, self._collect)
 
-    def watch(self, descriptor, events, call):
+    def watch(self, descriptor: Any, events: int, call: Call) -> None:
         """Call ``call()`` when the descriptor is ready."""
         self._selector.register(descriptor, events, call)
 
-    def rewatch(self, descriptor, events, call):
+    def rewatch(self, descriptor: Any, events: int, call: Call) -> None:
         """Change what a descriptor is watched for."""
         self._selector.modify(descriptor, events, call)
 
-    def unwatch(self, descriptor):
+    def unwatch(self, descriptor: Any) -> None:
         """Watch it no more."""
         self._selector.unregister(descriptor)
 
-    def call_after(self, seconds, call):
+    def call_after(self, seconds: float, call: Call) -> Timer:
         """Call ``call()`` after so many seconds."""
         timer = Timer(call)
         self._count += 1
         heapq.heappush(self._timers, (time.monotonic() + seconds, self._count, timer))
         return timer
 
-    def do(self, work, done):
+    def do(self, work: Callable[[], Any], done: Done) -> None:
         """Run ``work()`` on the worker, then ``done(value, error)`` here."""
         if self._work is None:
             self._work = queue.Queue()
-            threading.Thread(target=self._labour, name="worker", daemon=True).start()
+            threading.Thread(target=self._labour, args=(self._work,), name="worker", daemon=True).start()
         self._work.put((work, done))
 
-    def step(self, block=True):
+    def step(self, block: bool = True) -> None:
         """See to what happened; wait for something to happen, if ``block``."""
         for key, _ in self._selector.select(self._patience() if block else 0):
             self._call(key.data)
@@ -73,21 +79,22 @@ class Loop:
             if timer.call is not None:
                 self._call(timer.call)
 
-    def _patience(self):
+    def _patience(self) -> Optional[float]:
         while self._timers and self._timers[0][2].call is None:
             heapq.heappop(self._timers)
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
 
-    def _call(self, call):
+    def _call(self, call: Call) -> None:
         try:
             call()
         except Exception:  # the boundary: an error of one attempt or host must not reach the others
             self._complain(traceback.format_exc())
 
-    def _labour(self):
+    def _labour(self, tasks: "queue.Queue[Tuple[Callable[[], Any], Done]]") -> None:
         while True:
-            work, done = self._work.get()
-            value = error = None
+            work, done = tasks.get()
+            value = None
+            error: Optional[Exception] = None
             try:
                 value = work()
             except Exception as caught:  # handed to the loop's thread, which records it
@@ -98,11 +105,11 @@ class Loop:
             except BlockingIOError:
                 pass  # it has been woken often enough
 
-    def _collect(self):
+    def _collect(self) -> None:
         try:
             os.read(self._wake_read, 4096)
         except BlockingIOError:
             pass
         while not self._done.empty():
             done, value, error = self._done.get()
-            self._call(lambda done=done, value=value, error=error: done(value, error))
+            self._call(functools.partial(done, value, error))

@@ -5,15 +5,14 @@
     runs/<run id>/<attempt>/     what users see
         azureml-logs/70_driver_log.txt        stdout and stderr of the script
         azureml-logs/20_image_build_log.txt   why it could not be prepared, if so
-        outputs/  logs/                       moved here when the script has ended
+        outputs/  logs/                       moved here when the script has ended, if anything is in them
         metrics.jsonl                         one line per logged metric
         result.json                           how it ended; written last
     local/                       the supervisor's own
         supervisor.lock  .sock  .log
-        live/<name>                           job record, then process record; gone once the result is written
-        <name>/register                       who decided on the start: "started …" or "void …"
-        <name>/refused                        a start that lost against "void"
-        <name>/work/                          the unpacked snapshot: the script's working directory
+        registers/<name>                      who decided on the start: "started …" or "void …"
+        registers/<name>.refused              a start that lost against "void"
+        work/<name>/                          the unpacked snapshot: the script's working directory, until cleanup
 """
 
 import os
@@ -21,27 +20,34 @@ import os
 DRIVER_LOG = "70_driver_log.txt"
 PREPARATION_LOG = "20_image_build_log.txt"
 LOG_FOLDER = "azureml-logs"
+RUNS = "runs"
+REGISTERS = "local/registers"
+WORK = "local/work"
 
 
 class Places:
     """The paths of one attempt."""
 
-    __slots__ = ("folder", "home", "live", "log", "log_folder", "metrics", "refused", "register", "result", "work")
+    __slots__ = ("folder", "log", "log_folder", "metrics", "refused", "register", "result", "work")
 
-    def __init__(self, root, run, attempt, name):
-        self.folder = "%s/runs/%s/%s" % (root, run, attempt)
+    def __init__(self, root: str, run: str, attempt: int, name: str) -> None:
+        self.folder = "%s/%s/%s/%d" % (root, RUNS, run, attempt)
         self.log_folder = self.folder + "/" + LOG_FOLDER
         self.log = self.log_folder + "/" + DRIVER_LOG
         self.metrics = self.folder + "/metrics.jsonl"
         self.result = self.folder + "/result.json"
-        self.home = "%s/local/%s" % (root, name)
-        self.register = self.home + "/register"
-        self.refused = self.home + "/refused"
-        self.work = self.home + "/work"
-        self.live = "%s/local/live/%s" % (root, name)
+        self.register = "%s/%s/%s" % (root, REGISTERS, name)
+        self.refused = self.register + ".refused"
+        self.work = "%s/%s/%s" % (root, WORK, name)
 
 
-def make_folder(path):
+def lay_out(root: str) -> None:
+    """Make the folders that every attempt needs."""
+    for folder in (RUNS, REGISTERS, WORK):
+        os.makedirs(os.path.join(root, folder), mode=0o700, exist_ok=True)
+
+
+def make_folder(path: str) -> None:
     """Make a folder, and those above it when needed; one that exists is fine."""
     try:
         os.mkdir(path)
@@ -51,8 +57,8 @@ def make_folder(path):
         os.makedirs(path, exist_ok=True)
 
 
-def write_all(descriptor, data):
+def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte, also where the system takes only some at a time."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    sent = os.write(descriptor, data)
+    while sent < len(data):
+        sent += os.write(descriptor, memoryview(data)[sent:])

@@ -5,11 +5,23 @@ import os
 import signal
 import struct
 import subprocess
-from collections import namedtuple
+from typing import Dict, List, NamedTuple, Optional
 
 from .problems import Problem
 
-Stat = namedtuple("Stat", "state parent group session start exit_status")
+
+class Stat(NamedTuple):
+    """A line of ``/proc/PID/stat`` (proc(5))."""
+
+    state: str
+    parent: int
+    group: int
+    session: int
+    start: int
+    """Clock ticks since boot."""
+    exit_status: int
+    """As ``wait`` gives it; of a zombie."""
+
 
 _RESET = [s for s in (getattr(signal, n, None) for n in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGHUP")) if s]
 _PR_SET_CHILD_SUBREAPER = 36
@@ -18,7 +30,7 @@ _PIDFD_INFO_EXIT = 8  # Linux 6.15
 _INFO = struct.Struct("<QQ11Ii")
 
 
-def spawn(argv, environment, folder, log):
+def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str) -> int:
     """Start a program in its own session, with stdin empty and both outputs appended to the file ``log``.
 
     Returns:
@@ -52,7 +64,7 @@ def spawn(argv, environment, folder, log):
         os.close(output)
 
 
-def _popen(argv, environment, folder, output):
+def _popen(argv: List[str], environment: Dict[str, str], folder: str, output: int) -> int:
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -66,7 +78,7 @@ def _popen(argv, environment, folder, output):
     return process.pid
 
 
-def read_stat(pid):
+def read_stat(pid: int) -> Optional[Stat]:
     """What ``/proc/PID/stat`` says, or ``None`` if there is no such process (a zombie is one)."""
     try:
         descriptor = os.open("/proc/%d/stat" % pid, os.O_RDONLY | os.O_CLOEXEC)
@@ -80,18 +92,16 @@ def read_stat(pid):
         os.close(descriptor)
     # The second field is the program's name in brackets, and may hold anything.
     fields = data[data.rindex(b")") + 2 :].split()
-    return Stat(
-        fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), int(fields[49])
-    )
+    return Stat(fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]), int(fields[49]))
 
 
-def is_alive(pid, start):
+def is_alive(pid: int, start: int) -> bool:
     """Whether the process that began at ``start`` (clock ticks since boot) is there and no zombie."""
     found = read_stat(pid)
     return found is not None and found.start == start and found.state not in ("Z", "X")
 
 
-def boot_id():
+def boot_id() -> str:
     """Tells one boot of the machine from another: process numbers and start times mean nothing across them."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as stream:
@@ -100,7 +110,7 @@ def boot_id():
         return ""
 
 
-def open_pidfd(pid):
+def open_pidfd(pid: int) -> Optional[int]:
     """A descriptor that turns readable when the process ends; ``None`` where there is no such thing (it is polled).
 
     Raises:
@@ -116,7 +126,7 @@ def open_pidfd(pid):
         raise
 
 
-def reap(pid):
+def reap(pid: int) -> Optional[int]:
     """The exit code of a child that ended (``-N`` = by signal N); ``None`` if it has not.
 
     Raises:
@@ -126,12 +136,12 @@ def reap(pid):
     return None if found == 0 else decode(status)
 
 
-def decode(status):
+def decode(status: int) -> int:
     """A wait status as Python's exit code."""
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
-def exit_code_of(pid, start, pidfd):
+def exit_code_of(pid: int, start: int, pidfd: Optional[int]) -> Optional[int]:
     """The exit code of an ended process that is no child of ours, or ``None`` if the system does not tell.
 
     Linux tells through the descriptor since 6.15, once its parent reaped it; before that, while it is a zombie.
@@ -153,27 +163,28 @@ def exit_code_of(pid, start, pidfd):
     return decode(fields[-1]) if fields[0] & _PIDFD_INFO_EXIT else None
 
 
-def become_subreaper():
+def become_subreaper() -> bool:
     """Make orphans among our descendants our children, so that none gets out of sight; whether that worked."""
     try:
         import ctypes  # noqa: PLC0415 - once, and not everywhere
 
-        return ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
     except (ImportError, OSError, AttributeError):
         return False
 
 
-def children():
+def children() -> List[int]:
     """The process ids of our children, zombies too."""
     me = os.getpid()
     try:
         with open("/proc/%d/task/%d/children" % (me, me)) as stream:
             return [int(pid) for pid in stream.read().split()]
     except OSError:
-        return [pid for pid in every_pid() if getattr(read_stat(pid), "parent", 0) == me]
+        stats = ((pid, read_stat(pid)) for pid in every_pid())
+        return [pid for pid, found in stats if found is not None and found.parent == me]
 
 
-def every_pid():
+def every_pid() -> List[int]:
     """All process ids; none where there is no /proc."""
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
@@ -181,7 +192,7 @@ def every_pid():
         return []
 
 
-def send(pid, number):
+def send(pid: int, number: int) -> bool:
     """Send a signal to one process; whether it was there. Never to 1 or to groups."""
     if pid <= 1:
         return False
@@ -192,7 +203,7 @@ def send(pid, number):
     return True
 
 
-def send_group(leader, number):
+def send_group(leader: int, number: int) -> None:
     """Send a signal to the group that ``leader`` leads; it must not be reaped yet, or the number may be another's."""
     if leader <= 1:
         return
@@ -202,11 +213,12 @@ def send_group(leader, number):
         pass
 
 
-def start_problem(error, interpreter):
+def start_problem(error: OSError, interpreter: str) -> Problem:
     """Why an interpreter could not be started, as a sentence."""
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         return Problem(
-            "the interpreter %s does not exist here; set interpreterPath, or the compute's option interpreter" % interpreter
+            "the interpreter %s does not exist here; set interpreterPath, or the compute's option interpreter"
+            % interpreter
         )
     if error.errno in (errno.EACCES, errno.ENOEXEC, errno.EISDIR):
         return Problem("the interpreter %s is no program that may be run (%s)" % (interpreter, error.strerror))

@@ -2,46 +2,86 @@
 
 The runner writes ``started`` before it does anything else; the control plane writes ``void <reason>``. It is never
 removed with the attempt's other files, so that a repeated submission meets it.
+
+While the attempt goes on, the lines after the first hold what a later supervisor needs to take it over: the job, then
+the script's process. They go when the result is there.
 """
 
+import json
 import os
+from typing import Any, Dict, List, NamedTuple, Optional
 
-from .places import make_folder, write_all
+from .places import write_all
 
 STARTED = "started"
 VOID = "void"
 
+Record = Dict[str, Any]
 
-def win(path, text):
-    """Create the register with ``text``; whether it was this call that created it."""
+
+class Decision(NamedTuple):
+    """What a register says."""
+
+    word: str
+    """``started`` or ``void``."""
+    reason: str
+    records: List[Record]
+    """The job, then the process; empty once the attempt has its result."""
+
+
+def win(path: str, text: str, record: Optional[Record] = None) -> bool:
+    """Create the register with ``text`` and, on a line of its own, ``record``; whether it was this call that did.
+
+    Raises:
+        OSError: if it cannot be written; nothing is decided then.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
     except FileExistsError:
         return False
-    except FileNotFoundError:
-        make_folder(os.path.dirname(path))
-        return win(path, text)
+    lines = text + "\n" + (json.dumps(record) + "\n" if record is not None else "")
     try:
-        write_all(descriptor, text.encode() + b"\n")
+        write_all(descriptor, lines.encode())
     except OSError:
-        os.unlink(path)  # nothing was decided: no room for it
+        os.unlink(path)
         raise
     finally:
         os.close(descriptor)
     return True
 
 
-def read(path):
-    """``None`` if nobody decided yet, else (word, reason).
+def add(path: str, record: Record) -> None:
+    """Add a record."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        write_all(descriptor, json.dumps(record).encode() + b"\n")
+    finally:
+        os.close(descriptor)
 
-    A register without its text was won by a program that died in the act. The runner starts nothing before the text
-    is there, and the control plane voids once more; so it counts as started: gone, with no result.
+
+def drop_records(path: str) -> None:
+    """Keep the decision alone."""
+    with open(path, "r+b") as stream:
+        stream.truncate(len(stream.readline()))
+
+
+def read(path: str) -> Optional[Decision]:
+    """``None`` if nobody decided yet.
+
+    A register without its text was won by a program that died in the act. As nothing starts before the text is
+    there, and nobody else can win it any more, it counts as started: gone, with no result.
     """
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            text = stream.read(1000).strip()
+        with open(path, "rb") as stream:
+            lines = stream.read().decode("utf-8", "replace").split("\n")
     except FileNotFoundError:
         return None
-    word, _, reason = text.partition(" ")
-    return (VOID if word == VOID else STARTED), reason
+    word, _, reason = lines[0].partition(" ")
+    records = []
+    for line in lines[1:]:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break  # the end, or a line that was being written when its writer died
+    return Decision(VOID if word == VOID else STARTED, reason, records)

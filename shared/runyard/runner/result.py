@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any, Dict, Optional
 
 from .places import write_all
 
@@ -14,8 +15,10 @@ OUTCOMES = ("exited", "timeout", "canceled", "interrupted", "failed")
 ``interrupted``: it started, is gone, and how it ended is not known. ``failed``: it could not be prepared.
 """
 
+Result = Dict[str, Any]
 
-def write(path, result):
+
+def write(path: str, result: Result) -> None:
     """Write a result so that readers see all of it or nothing.
 
     Raises:
@@ -34,7 +37,7 @@ def write(path, result):
     os.rename(temporary, path)
 
 
-def read(path):
+def read(path: str) -> Optional[Result]:
     """The result, or ``None`` if there is none (a file that a power cut left torn is none)."""
     try:
         with open(path, "rb") as stream:

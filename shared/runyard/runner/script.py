@@ -2,13 +2,15 @@
 
 import os
 import shutil
+from typing import Dict, List, Mapping
 
 from .hunt import ATTEMPT_VARIABLE, RUN_VARIABLE
-from .places import LOG_FOLDER
+from .job import Job
+from .places import LOG_FOLDER, Places
 from .problems import Problem
 
 
-def command(job, work, environment):
+def command(job: Job, work: str, environment: Mapping[str, str]) -> List[str]:
     """``[interpreter, script, *arguments]``, exactly as one would type it in the unpacked snapshot.
 
     Raises:
@@ -18,7 +20,7 @@ def command(job, work, environment):
     return [find_interpreter(job.interpreter, work, environment), script] + list(job.arguments)
 
 
-def find_script(script, work):
+def find_script(script: str, work: str) -> str:
     """The script as an argument for the interpreter.
 
     Raises:
@@ -33,13 +35,12 @@ def find_script(script, work):
     return "./" + script if script.startswith("-") else script
 
 
-def _hint(work):
-    found = []
+def _hint(work: str) -> str:
+    found: List[str] = []
     for folder, folders, names in os.walk(work):
         folders.sort()
-        for name in sorted(names):
-            if name.endswith(".py"):
-                found.append(os.path.relpath(os.path.join(folder, name), work))
+        scripts = sorted(name for name in names if name.endswith(".py"))
+        found.extend(os.path.relpath(os.path.join(folder, name), work) for name in scripts)
         if len(found) >= 5:
             break
     if not found:
@@ -47,7 +48,7 @@ def _hint(work):
     return "; it has " + ", ".join(found[:5]) + (", …" if len(found) > 5 else "")
 
 
-def find_interpreter(interpreter, work, environment):
+def find_interpreter(interpreter: str, work: str, environment: Mapping[str, str]) -> str:
     """The interpreter's full path; a plain name is looked up on PATH, a relative one in the snapshot.
 
     Raises:
@@ -68,7 +69,7 @@ def find_interpreter(interpreter, work, environment):
     return found
 
 
-def variables(base, job, places, hook):
+def variables(base: Mapping[str, str], job: Job, places: Places, hook: str) -> Dict[str, str]:
     """The script's environment: ``base``, then the run configuration's variables, then the run's own.
 
     Args:

@@ -11,11 +11,12 @@ import selectors
 import socket
 import sys
 import time
+from typing import Any, Callable, Dict, List, Optional
 
-from . import result, wire
-from .attempt import settle
-from .job import read_job, read_live
-from .places import Places, make_folder
+from . import wire
+from .attempt import Attempt, pending
+from .job import Job, read_job
+from .places import WORK, lay_out
 from .problems import Problem
 from .yard import Yard
 
@@ -30,23 +31,23 @@ LOCKED = 3
 class Supervisor:
     """Serves hosts over a Unix socket."""
 
-    def __init__(self, root, lock, build, linger=LINGER):
+    def __init__(self, root: str, lock: int, build: str, linger: float = LINGER) -> None:
         self._lock = lock
         self._build = build
         self._linger = linger
-        self._peers = []
+        self._peers: List[wire.Peer] = []
         self._idle_since = time.monotonic()
         self._leaving = False
-        self._acts = {
+        self._acts: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
             "hello": self._hello,
-            "ping": lambda request: {},
+            "ping": lambda _: {"ok": True},
             "start": self._start,
             "cancel": self._cancel,
             "list": self._list,
             "settle": self._settle,
             "retire": self._retire,
         }
-        self._waiting = []
+        self._waiting: List[Job] = []
         self.yard = Yard(root, complain)
         self.yard.tell = self._tell
         self._path = root + "/local/supervisor.sock"
@@ -54,30 +55,18 @@ class Supervisor:
         self.yard.loop.watch(self._socket, selectors.EVENT_READ, self._accept)
         self._beat()
 
-    def adopt(self):
+    def adopt(self) -> None:
         """Take over what an earlier supervisor left."""
-        folder = self.yard.root + "/local/live"
-        for name in sorted(os.listdir(folder)):
+        for name in sorted(os.listdir(self.yard.root + "/" + WORK)):
+            records = pending(self.yard.root, name)
+            if not records:
+                continue  # it has its result, or nothing was begun
             try:
-                self._adopt_one(folder + "/" + name)
-            except (OSError, Problem) as error:
-                complain("%s could not be taken over: %s\n" % (name, error))
+                self.yard.adopt(read_job(records[0]), records)
+            except Problem as problem:
+                complain("%s could not be taken over: %s\n" % (name, problem.message))
 
-    def _adopt_one(self, path):
-        record, known = read_live(path)
-        if record is None:
-            os.unlink(path)  # killed while it was written, so nothing was begun
-            return
-        job = read_job(record)
-        places = Places(self.yard.root, job.run, job.attempt, job.name)
-        if result.read(places.result) is not None:
-            os.unlink(path)
-        elif os.path.exists(places.register) and known is not None:
-            self.yard.adopt(job, known)
-        else:
-            self.yard.start(job)
-
-    def run(self):
+    def run(self) -> None:
         """Serve until there is nothing more to do."""
         while not self._is_done():
             # One new job at a time: between two, the ends that came are told, as others wait for their slots.
@@ -86,7 +75,7 @@ class Supervisor:
                 self.yard.start(self._waiting.pop(0))
         os.unlink(self._path)
 
-    def _is_done(self):
+    def _is_done(self) -> bool:
         if self.yard.attempts or self._waiting:
             self._idle_since = time.monotonic()
             return False
@@ -96,15 +85,15 @@ class Supervisor:
             self._idle_since = time.monotonic()
         return time.monotonic() - self._idle_since > self._linger
 
-    def _beat(self):
+    def _beat(self) -> None:
         os.utime(self._lock)
         self.yard.loop.call_after(min(HEARTBEAT, self._linger / 2), self._beat)
 
-    def _accept(self):
+    def _accept(self) -> None:
         connection, _ = self._socket.accept()
         self._peers.append(wire.Peer(self.yard.loop, connection, self._asked, self._peers.remove))
 
-    def _asked(self, peer, line):
+    def _asked(self, peer: wire.Peer, line: bytes) -> None:
         try:
             request = json.loads(line.decode())
             act = self._acts[request["do"]]
@@ -121,13 +110,13 @@ class Supervisor:
         reply["id"] = number
         peer.send(reply)
 
-    def _hello(self, request):
+    def _hello(self, request: Dict[str, Any]) -> Dict[str, Any]:
         if request["protocol"] != wire.PROTOCOL:
             raise Problem("this supervisor speaks protocol %d" % wire.PROTOCOL)
         self.yard.environment = request["environment"]
         return {"ok": True, "build": self._build, "pid": os.getpid(), "jobs": self._jobs()}
 
-    def _start(self, request):
+    def _start(self, request: Dict[str, Any]) -> Dict[str, Any]:
         answers = []
         for record in request["jobs"]:
             try:
@@ -137,30 +126,31 @@ class Supervisor:
                 answers.append(problem.message)
         return {"ok": answers}
 
-    def _cancel(self, request):
+    def _cancel(self, request: Dict[str, Any]) -> Dict[str, Any]:
         attempt = self.yard.attempts.get(request["name"])
         if attempt is not None:
             attempt.cancel(float(request["grace"]))
         return {"ok": attempt is not None}
 
-    def _list(self, _):
+    def _list(self, _: Dict[str, Any]) -> Dict[str, Any]:
         return {"ok": True, "jobs": self._jobs()}
 
-    def _jobs(self):
+    def _jobs(self) -> List[Dict[str, Any]]:
         waiting = [{"name": job.name, "compute": job.compute, "phase": "accepted"} for job in self._waiting]
         return waiting + [attempt.describe() for attempt in self.yard.attempts.values()]
 
-    def _settle(self, request):
+    def _settle(self, request: Dict[str, Any]) -> Dict[str, Any]:
         name = request["name"]
         if name not in self.yard.attempts and all(job.name != name for job in self._waiting):
-            settle(self.yard, request)
+            records = pending(self.yard.root, name)
+            self.yard.adopt(read_job(records[0] if records else request), records)
         return {"ok": True}
 
-    def _retire(self, _):
+    def _retire(self, _: Dict[str, Any]) -> Dict[str, Any]:
         self._leaving = True
         return {"ok": not self.yard.attempts and not self._waiting}
 
-    def _tell(self, news, attempt):
+    def _tell(self, news: str, attempt: Attempt) -> None:
         if not self._peers:
             return
         message = attempt.describe()
@@ -171,7 +161,7 @@ class Supervisor:
             peer.send_line(line)
 
 
-def complain(text):
+def complain(text: str) -> None:
     """Write to the supervisor's log what nobody else can be told of."""
     try:
         os.write(2, ("%s %s" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text)).encode())
@@ -179,7 +169,7 @@ def complain(text):
         pass  # the disk is full, and there is no other place
 
 
-def _listen(path):
+def _listen(path: str) -> socket.socket:
     try:
         os.unlink(path)  # its owner is gone: we hold the lock
     except FileNotFoundError:
@@ -197,7 +187,7 @@ def _listen(path):
     return listener
 
 
-def take_lock(root):
+def take_lock(root: str) -> Optional[int]:
     """The descriptor that holds the root's lock, or ``None`` if another supervisor does."""
     descriptor = os.open(root + "/local/supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -208,7 +198,7 @@ def take_lock(root):
     return descriptor
 
 
-def serve(root, build, linger=LINGER, foreground=False):
+def serve(root: str, build: str, linger: float = LINGER, foreground: bool = False) -> int:
     """Be the supervisor of a root.
 
     Prints ``ready`` once hosts can connect; after that, unless in the foreground, to where its errors go.
@@ -216,8 +206,7 @@ def serve(root, build, linger=LINGER, foreground=False):
     Returns:
         The exit code: 0, or :data:`LOCKED`.
     """
-    for folder in ("", "/local", "/local/live", "/runs"):
-        make_folder(root + folder)
+    lay_out(root)
     if not foreground and os.fork():
         os._exit(0)  # our parent is not to wait for us, and we are nobody's child
     lock = take_lock(root)
@@ -225,8 +214,7 @@ def serve(root, build, linger=LINGER, foreground=False):
         return LOCKED
     os.chdir(root)
     if not foreground:
-        if os.getsid(0) != os.getpid():
-            os.setsid()
+        os.setsid()  # a signal to the host's group is not for us
     supervisor = Supervisor(root, lock, build, linger)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -235,4 +223,3 @@ def serve(root, build, linger=LINGER, foreground=False):
     supervisor.adopt()
     supervisor.run()
     return 0
-

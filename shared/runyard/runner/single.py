@@ -2,14 +2,15 @@
 
 import signal
 import sys
+from typing import Any, Dict, List
 
 from .job import read_job
-from .places import make_folder
+from .places import lay_out
 from .problems import Problem
 from .yard import Yard
 
 
-def run(root, record):
+def run(root: str, record: Dict[str, Any]) -> int:
     """Carry out one attempt. TERM and INT cancel it.
 
     Returns:
@@ -20,10 +21,9 @@ def run(root, record):
     except Problem as problem:
         sys.stderr.write(problem.message + "\n")
         return 2
-    for folder in ("", "/local", "/local/live", "/runs"):
-        make_folder(root + folder)
+    lay_out(root)
     yard = Yard(root, sys.stderr.write)
-    asked = []
+    asked: List[bool] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.append(True))
 

@@ -3,10 +3,11 @@
 import os
 import struct
 import zlib
+from typing import Callable, Iterator, List, Optional, Tuple
 
 from .places import write_all
 from .problems import Problem, Stopped, from_os_error
-from .ziptable import DEFLATED, FOLDER, LIMITS, LINK, read_table
+from .ziptable import DEFLATED, FOLDER, LIMITS, LINK, Entry, Limits, Read, read_table
 
 PIECE = 1 << 20
 """Bytes read, inflated and written at a time. A zip up to this size is read in one go."""
@@ -15,12 +16,14 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
-def file_etag(status):
+def file_etag(status: os.stat_result) -> str:
     """Inode, modification time (ns) and size in hex: the ETag of a file that serves as a blob."""
     return "%x-%x-%x" % (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def unpack(snapshot, etag, folder, stopped=None, limits=LIMITS):
+def unpack(
+    snapshot: str, etag: str, folder: str, stopped: Optional[Callable[[], bool]] = None, limits: Limits = LIMITS
+) -> None:
     """Unpack ``snapshot`` into ``folder``, which exists and is empty.
 
     Args:
@@ -51,14 +54,16 @@ def unpack(snapshot, etag, folder, stopped=None, limits=LIMITS):
         os.close(descriptor)
 
 
-def _check_etag(descriptor, etag, snapshot):
+def _check_etag(descriptor: int, etag: str, snapshot: str) -> int:
     status = os.fstat(descriptor)
     if etag and file_etag(status) != etag:
-        raise Problem("the snapshot %s changed since the run was accepted; submit it again" % os.path.basename(snapshot))
+        raise Problem(
+            "the snapshot %s changed since the run was accepted; submit it again" % os.path.basename(snapshot)
+        )
     return status.st_size
 
 
-def _reader(descriptor, size):
+def _reader(descriptor: int, size: int) -> Read:
     # Not mmap: a file that is cut short while it is mapped kills the reader.
     if size <= PIECE:
         data = os.pread(descriptor, size, 0)
@@ -67,17 +72,17 @@ def _reader(descriptor, size):
 
 
 class _Unpacker:
-    def __init__(self, read, size, folder, stopped):
+    def __init__(self, read: Read, size: int, folder: str, stopped: Optional[Callable[[], bool]]) -> None:
         self._read = read
         self._size = size
         self._folder = folder
         self._stopped = stopped
         self._made = {""}
 
-    def all(self, limits):
+    def all(self, limits: Limits) -> None:
         entries, directory = read_table(self._read, self._size, limits)
         end = 0
-        links = []
+        links: List[Tuple[Entry, int]] = []
         for entry in entries:
             begin, after = self._locate(entry)
             if entry.offset < end or after > directory:
@@ -92,7 +97,7 @@ class _Unpacker:
         if links:
             self._link(links)
 
-    def _locate(self, entry):
+    def _locate(self, entry: Entry) -> Tuple[int, int]:
         """Where the entry's bytes begin and end; its own header must agree with the directory."""
         header = self._read(entry.offset, _LOCAL.size + len(entry.raw))
         if header[:4] != b"PK\x03\x04" or header[_LOCAL.size :] != entry.raw:
@@ -101,7 +106,7 @@ class _Unpacker:
         begin = entry.offset + _LOCAL.size + fields[9] + fields[10]
         return begin, begin + entry.packed
 
-    def _make(self, name):
+    def _make(self, name: str) -> None:
         """Make a folder of the snapshot, and those above it."""
         if name in self._made:
             return
@@ -112,14 +117,14 @@ class _Unpacker:
             raise Problem("%r in the snapshot is a file and a folder" % name) from None
         self._made.add(name)
 
-    def _create(self, entry):
+    def _create(self, entry: Entry) -> int:
         self._make(entry.name.rpartition("/")[0])
         try:
             return os.open(self._folder + "/" + entry.name, _NEW_FILE, 0o755 if entry.mode & 0o111 else 0o644)
         except FileExistsError:
             raise Problem("%r is in the snapshot twice" % entry.name) from None
 
-    def _write(self, entry, begin):
+    def _write(self, entry: Entry, begin: int) -> None:
         descriptor = self._create(entry)
         try:
             crc = size = 0
@@ -132,41 +137,29 @@ class _Unpacker:
         if size != entry.size or crc != entry.crc:
             raise _damaged(entry)
 
-    def _pieces(self, entry, begin):
-        """The entry's bytes, inflated; never more than a piece beyond the size that the directory says."""
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS) if entry.method == DEFLATED else None
-        at, end, left = begin, begin + entry.packed, entry.size
-        while at < end:
+    def _pieces(self, entry: Entry, begin: int) -> Iterator[bytes]:
+        """The entry's bytes; never more than a piece beyond the size that the directory says."""
+        packed = self._packed(entry, begin)
+        left = entry.size
+        for piece in _inflate(entry, packed) if entry.method == DEFLATED else packed:
+            left -= len(piece)
+            if left < 0:
+                raise _damaged(entry)
+            yield piece
+
+    def _packed(self, entry: Entry, begin: int) -> Iterator[bytes]:
+        """The entry's bytes as they are in the zip."""
+        end = begin + entry.packed
+        while begin < end:
             if self._stopped is not None and self._stopped():
                 raise Stopped
-            data = self._read(at, min(PIECE, end - at))
+            data = self._read(begin, min(PIECE, end - begin))
             if not data:
                 raise _damaged(entry)
-            at += len(data)
-            while data:
-                piece = data
-                if inflate is not None:
-                    try:
-                        piece = inflate.decompress(data, min(PIECE, left + 1))
-                    except zlib.error:
-                        raise _damaged(entry) from None
-                    if inflate.eof and (inflate.unused_data or at < end):
-                        raise _damaged(entry)
-                    if not piece and inflate.unconsumed_tail == data:
-                        raise _damaged(entry)
-                left -= len(piece)
-                if left < 0:
-                    raise _damaged(entry)
-                if piece:
-                    yield piece
-                data = inflate.unconsumed_tail if inflate is not None else b""
-        if inflate is not None:
-            rest = inflate.flush()
-            if not inflate.eof:
-                raise _damaged(entry)
-            yield rest
+            begin += len(data)
+            yield data
 
-    def _link(self, links):
+    def _link(self, links: List[Tuple[Entry, int]]) -> None:
         """Make the links, after all files, so that no file is written through one; then check where each leads."""
         made = []
         try:
@@ -191,9 +184,28 @@ class _Unpacker:
             raise
 
 
-def _damaged(entry):
+def _inflate(entry: Entry, packed: Iterator[bytes]) -> Iterator[bytes]:
+    """Inflate, a piece at a time: a few packed bytes may stand for a thousand times as many."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for data in packed:
+            if inflater.eof:
+                raise _damaged(entry)
+            left = data
+            while left:
+                piece = inflater.decompress(left, PIECE)
+                yield piece
+                left = inflater.unconsumed_tail
+        yield inflater.flush()
+    except zlib.error:
+        raise _damaged(entry) from None
+    if not inflater.eof or inflater.unused_data:
+        raise _damaged(entry)
+
+
+def _damaged(entry: Entry) -> Problem:
     return Problem("%r in the snapshot is damaged: its size or checksum is not what the directory says" % entry.name)
 
 
-def _escapes(entry):
+def _escapes(entry: Entry) -> Problem:
     return Problem("%r in the snapshot is a link that leads out of it" % entry.name)

@@ -7,6 +7,10 @@ itself has ``news``.
 import json
 import os
 import selectors
+import socket
+from typing import Any, Callable, Dict, Optional, Tuple
+
+from .loop import Loop
 
 PROTOCOL = 1
 _MOST_UNSENT = 32 << 20
@@ -19,22 +23,28 @@ _LONGEST_PATH = 100
 class Peer:
     """A connected host: gathers its requests, and keeps what it is too slow to take."""
 
-    def __init__(self, loop, connection, asked, gone):
-        """``asked(peer, request)`` is called per request; ``gone(peer)`` once, at the end."""
+    def __init__(
+        self,
+        loop: Loop,
+        connection: socket.socket,
+        asked: Callable[["Peer", bytes], None],
+        gone: Callable[["Peer"], None],
+    ) -> None:
+        """``asked(peer, line)`` is called per request; ``gone(peer)`` once, at the end."""
         connection.setblocking(False)
         self._loop = loop
-        self._socket = connection
+        self._socket: Optional[socket.socket] = connection
         self._asked = asked
         self._gone = gone
         self._unread = b""
         self._unsent = b""
         loop.watch(connection, selectors.EVENT_READ, self._ready)
 
-    def send(self, message):
+    def send(self, message: Dict[str, Any]) -> None:
         """Send, or keep for later; a host that takes nothing for long is let go."""
         self.send_line(encode(message))
 
-    def send_line(self, line):
+    def send_line(self, line: bytes) -> None:
         """Send what :func:`encode` made."""
         if self._socket is None:
             return
@@ -48,7 +58,7 @@ class Peer:
         if self._unsent and self._socket is not None:
             self._loop.rewatch(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE, self._ready)
 
-    def close(self):
+    def close(self) -> None:
         """Let go of it."""
         if self._socket is not None:
             self._loop.unwatch(self._socket)
@@ -56,7 +66,9 @@ class Peer:
             self._socket = None
             self._gone(self)
 
-    def _flush(self):
+    def _flush(self) -> None:
+        if self._socket is None:
+            return
         try:
             sent = self._socket.send(self._unsent)
         except BlockingIOError:
@@ -66,7 +78,7 @@ class Peer:
             return
         self._unsent = self._unsent[sent:]
 
-    def _ready(self):
+    def _ready(self) -> None:
         if self._unsent:
             self._flush()
             if self._socket is not None and not self._unsent:
@@ -88,12 +100,12 @@ class Peer:
             self._asked(self, line)
 
 
-def encode(message):
+def encode(message: Dict[str, Any]) -> bytes:
     """One line."""
     return json.dumps(message, separators=(",", ":")).encode() + b"\n"
 
 
-def short_path(path):
+def short_path(path: str) -> Tuple[str, Optional[int]]:
     """(a path to the same file that fits into a socket's address, a descriptor to close after use or ``None``)."""
     if len(os.fsencode(path)) <= _LONGEST_PATH:
         return path, None

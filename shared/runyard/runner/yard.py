@@ -4,10 +4,12 @@ import os
 import shutil
 import zipfile
 import zlib
+from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 
 from . import process
 from .attempt import Attempt
 from .hunt import reap_orphans
+from .job import Job
 from .loop import Loop
 
 _HOUSEKEEPING = 10.0
@@ -16,52 +18,52 @@ _HOUSEKEEPING = 10.0
 class Yard:
     """The attempts and what they share."""
 
-    def __init__(self, root, complain):
+    def __init__(self, root: str, complain: Callable[[str], Any]) -> None:
         """Make ready; ``complain`` is told, as text, of what nobody else can be told of."""
         self.root = root
         self.complain = complain
         self.loop = Loop(complain)
-        self.attempts = {}
+        self.attempts: Dict[str, Attempt] = {}
         """By remote name: those that have not ended."""
         self.environment = dict(os.environ)
         """What scripts inherit: the newest host's environment, as it told us."""
         self.boot = process.boot_id()
         self.hook = install_hook(root + "/local")
-        self.tell = lambda news, attempt: None
+        self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
         process.become_subreaper()
         self._keep_house()
 
-    def start(self, job):
+    def start(self, job: Job) -> None:
         """Begin an attempt; one that is here already goes on."""
         if job.name not in self.attempts:
             attempt = self.attempts[job.name] = Attempt(self, job)
             attempt.begin()
 
-    def adopt(self, job, known):
-        """Take over an attempt that was begun."""
+    def adopt(self, job: Job, records: List[Any]) -> None:
+        """Take over an attempt that was begun; ``records`` are those of its register."""
         attempt = self.attempts[job.name] = Attempt(self, job)
-        attempt.adopt(known)
+        attempt.adopt(records)
 
-    def leave(self, news, attempt):
+    def leave(self, news: str, attempt: Attempt) -> None:
         """An attempt is over."""
         self.attempts.pop(attempt.job.name, None)
         self.tell(news, attempt)
 
-    def scripts(self):
+    def scripts(self) -> Set[int]:
         """The process ids of all scripts."""
-        return {attempt.pid for attempt in self.attempts.values()}
+        return {attempt.script.pid for attempt in self.attempts.values()}
 
-    def is_alone(self, attempt):
+    def is_alone(self, attempt: Attempt) -> bool:
         """Whether no other attempt can have a process."""
         return all(other is attempt or other.phase == "accepted" for other in self.attempts.values())
 
-    def _keep_house(self):
+    def _keep_house(self) -> None:
         reap_orphans(self.scripts())
         self.loop.call_after(_HOUSEKEEPING, self._keep_house)
 
 
-def install_hook(folder):
+def install_hook(folder: str) -> str:
     """Put what scripts import into a folder of its own; returns its path.
 
     A copy, as the runner may be one zip file, and may be replaced by a newer one while scripts run.
@@ -85,7 +87,7 @@ def install_hook(folder):
     return path
 
 
-def _hook_files():
+def _hook_files() -> Iterator[Tuple[str, bytes]]:
     here = os.path.dirname(os.path.abspath(__file__))
     archive = getattr(globals().get("__loader__"), "archive", None)
     if archive is None:

@@ -6,17 +6,44 @@ long for a small zip, and follows what a zip claims further than is safe here.
 
 import stat
 import struct
-from collections import namedtuple
+from typing import Callable, List, NamedTuple, Tuple
 
 from .problems import Problem
 
-Limits = namedtuple("Limits", "entries unpacked ratio ratio_from")
-"""What a snapshot may hold: entries, bytes once unpacked, and unpacked bytes per packed byte. Small ones may be
-any ratio (a file of zeros shrinks a thousandfold): it counts from ``ratio_from`` unpacked bytes on."""
+Read = Callable[[int, int], bytes]
+
+
+class Limits(NamedTuple):
+    """What a snapshot may hold."""
+
+    entries: int
+    unpacked: int
+    """Bytes once unpacked."""
+    ratio: int
+    """Unpacked bytes per packed byte, of a snapshot of more than ``ratio_from`` unpacked bytes: a small one may
+    have any, as a file of zeros shrinks a thousandfold."""
+    ratio_from: int
+
 
 LIMITS = Limits(entries=200 * 1000, unpacked=64 << 30, ratio=200, ratio_from=256 << 20)
 
-Entry = namedtuple("Entry", "name kind mode method crc packed size offset raw")
+
+class Entry(NamedTuple):
+    """A file, folder or link."""
+
+    name: str
+    """In its plain form: ``/`` between folders, nothing else at either end."""
+    kind: str
+    mode: int
+    method: int
+    crc: int
+    packed: int
+    size: int
+    offset: int
+    """Of its own header, in the file."""
+    raw: bytes
+    """The name as the zip has it."""
+
 
 FILE, FOLDER, LINK = "file", "folder", "link"
 STORED, DEFLATED = 0, 8
@@ -33,7 +60,7 @@ _UTF8 = 0x800
 _UNIX = 3
 
 
-def read_table(read, size, limits=LIMITS):
+def read_table(read: Read, size: int, limits: Limits = LIMITS) -> Tuple[List[Entry], int]:
     """The entries of a zip in the order in which they lie, and where its central directory begins.
 
     Args:
@@ -50,7 +77,7 @@ def read_table(read, size, limits=LIMITS):
     if length > _DIRECTORY_MOST:
         raise Problem("the snapshot's directory has %d bytes; at most %d are allowed" % (length, _DIRECTORY_MOST))
     data = read(start, length)
-    entries = []
+    entries: List[Entry] = []
     at = 0
     for _ in range(count):
         if at + _CENTRAL.size > len(data) or data[at : at + 4] != b"PK\x01\x02":
@@ -62,11 +89,11 @@ def read_table(read, size, limits=LIMITS):
     return entries, start
 
 
-def _offset(entry):
+def _offset(entry: Entry) -> int:
     return entry.offset
 
 
-def _find_directory(read, size):
+def _find_directory(read: Read, size: int) -> Tuple[int, int, int, int]:
     """(number of entries, bytes of the directory, where it begins, what all offsets are short of)."""
     base = max(0, size - _TAIL)
     tail = read(base, size - base)
@@ -83,7 +110,7 @@ def _find_directory(read, size):
     if end[1] not in (0, 0xFFFF):
         raise Problem("the snapshot is one part of a zip in several parts; make it one file")
     stop = base + at
-    if (count == 0xFFFF or length == _FULL or offset == _FULL) and tail[at - 20 : at - 16] == b"PK\x06\x07":
+    if (count == 0xFFFF or _FULL in (length, offset)) and tail[at - 20 : at - 16] == b"PK\x06\x07":
         where = _LOCATOR.unpack_from(tail, at - 20)[2]
         block = read(where, _END64.size)
         if len(block) < _END64.size or block[:4] != b"PK\x06\x06":
@@ -96,7 +123,7 @@ def _find_directory(read, size):
     return count, length, start, start - offset
 
 
-def _read_entry(data, at, shift):
+def _read_entry(data: bytes, at: int, shift: int) -> Tuple[Entry, int]:
     """The entry at ``at``, and where the next one begins."""
     fields = _CENTRAL.unpack_from(data, at)
     system, flags, method, crc = fields[2], fields[4], fields[5], fields[8]
@@ -105,7 +132,7 @@ def _read_entry(data, at, shift):
     begin = at + _CENTRAL.size
     raw = data[begin : begin + name_length]
     extra_at = begin + name_length
-    if packed == _FULL or size == _FULL or offset == _FULL:
+    if _FULL in (packed, size, offset):
         extra = data[extra_at : extra_at + extra_length]
         packed, size, offset = _wide(extra, packed, size, offset)
     name = _name(raw, flags)
@@ -121,7 +148,7 @@ def _read_entry(data, at, shift):
     return entry, extra_at + extra_length + comment_length
 
 
-def _wide(extra, packed, size, offset):
+def _wide(extra: bytes, packed: int, size: int, offset: int) -> Tuple[int, int, int]:
     """The 64-bit values of an entry's extra field 1 (APPNOTE §4.5.3)."""
     values = [size, packed, offset]
     at = 0
@@ -138,7 +165,7 @@ def _wide(extra, packed, size, offset):
     return values[1], values[0], values[2]
 
 
-def _name(raw, flags):
+def _name(raw: bytes, flags: int) -> str:
     try:
         name = raw.decode("utf-8" if flags & _UTF8 else "cp437")
     except UnicodeDecodeError:
@@ -147,16 +174,18 @@ def _name(raw, flags):
     return name.replace("\\", "/")
 
 
-def _kind(name, mode):
+def _kind(name: str, mode: int) -> str:
     form = stat.S_IFMT(mode)
     if form == stat.S_IFLNK:
         return LINK
     if form not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise Problem("%s in the snapshot is a device, pipe or socket; only files and folders are allowed" % _show(name))
+        raise Problem(
+            "%s in the snapshot is a device, pipe or socket; only files and folders are allowed" % _show(name)
+        )
     return FOLDER if name.endswith("/") or form == stat.S_IFDIR else FILE
 
 
-def _check_name(name):
+def _check_name(name: str) -> str:
     """The name in its plain form.
 
     Raises:
@@ -172,7 +201,7 @@ def _check_name(name):
     return "/".join(parts)
 
 
-def _check_sizes(entries, limits):
+def _check_sizes(entries: List[Entry], limits: Limits) -> None:
     unpacked = sum(entry.size for entry in entries)
     packed = sum(entry.packed for entry in entries)
     if unpacked > limits.unpacked:
@@ -185,5 +214,5 @@ def _check_sizes(entries, limits):
         )
 
 
-def _show(name):
+def _show(name: str) -> str:
     return repr(name if len(name) <= 120 else name[:117] + "...")

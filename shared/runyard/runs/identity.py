@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 from runyard.errors import EventError
@@ -42,6 +43,7 @@ def run_id(experiment: str, seconds: float, ident: str) -> str:
     return f"{experiment}_{int(seconds)}_{ident[:8]}"
 
 
+@lru_cache(maxsize=4096)
 def remote_name(run: str, attempt: int) -> str:
     """``ry-<20 base32 characters of sha256(run id)>-<attempt>``: legal as a name on every platform."""
     digest = hashlib.sha256(run.encode()).digest()

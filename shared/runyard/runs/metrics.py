@@ -9,7 +9,10 @@ type                   logged by                           read back
 ``azureml.v1.list``    ``log_list(name, values)``          a list (one element comes back bare, as a scalar does)
 ``azureml.v1.table``   ``log_row``, ``log_table``          columns, each one value or a list
 ``azureml.v1.image``   ``log_image(name, path)``           the artifact, or a list of them
+``runyard.tag``        ``tag(name, value)``                no metric: see :func:`tags_of`
 =====================  ==================================  =====================================================
+
+Not-a-number and infinities are written as the texts ``NaN``, ``Infinity`` and ``-Infinity``, as JSON has no such numbers.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ SCALAR: Final = "azureml.v1.scalar"
 LIST: Final = "azureml.v1.list"
 TABLE: Final = "azureml.v1.table"
 IMAGE: Final = "azureml.v1.image"
+TAG: Final = "runyard.tag"
 TYPES: Final = frozenset({SCALAR, LIST, TABLE, IMAGE})
 
 MAX_SUMMARIES: Final = 200
@@ -37,6 +41,7 @@ MAX_SUMMARIES: Final = 200
 MINIMIZE: Final = "minimize"
 MAXIMIZE: Final = "maximize"
 GOALS: Final = (MINIMIZE, MAXIMIZE)
+_NO_FIGURES: Final = frozenset({"NaN", "Infinity", "-Infinity"})
 _SMALLER_IS_BETTER: Final = re.compile(
     r"loss|error|perplexity|deviance|(?<![a-z])(r?mse|rmsle|mae|mape|msle|err|wer|cer)(?![a-z])"
 )
@@ -101,6 +106,8 @@ def collect(lines: Iterable[bytes | str]) -> Metrics:
     dropped: set[str] = set()
     for line in lines:
         entry = _read(line)
+        if entry is not None and entry.type == TAG:
+            continue
         if entry is None or entry.type not in TYPES:
             unreadable += bool(line.strip())
             continue
@@ -116,6 +123,12 @@ def collect(lines: Iterable[bytes | str]) -> Metrics:
         result.problems.append(f"{unreadable} lines of metrics.jsonl could not be read")
     result.values = {name: series.shape() for name, series in found.items()}
     return result
+
+
+def tags_of(lines: Iterable[bytes | str]) -> dict[str, str]:
+    """The tags that the script gave its run; the last value of each."""
+    entries = (entry for line in lines if (entry := _read(line)) is not None)
+    return {entry.name: str(entry.value) for entry in entries if entry.type == TAG}
 
 
 def default_goal(metric: str) -> str:
@@ -161,6 +174,8 @@ class _Column:
     kind: str = ""
 
     def add(self, value: Any) -> None:
+        if isinstance(value, str) and value in _NO_FIGURES:
+            value = float(value)
         kind = _kind(value)
         if not self.kind and kind != "none":
             self.kind = kind

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 from urllib.parse import quote
 
 from runyard.api.shapes import (
@@ -62,7 +62,7 @@ class Runs:
         match: str | None = None,
     ) -> RunPage:
         """A page of runs, newest first; with ``sort``, the best by a metric; with ``match``, by a part of the id."""
-        asked = {"experiment": experiment, "target": target, "limit": limit, "after": after}
+        asked: dict[str, Any] = {"experiment": experiment, "target": target, "limit": limit, "after": after}
         asked |= {"sort": sort, "goal": goal, "match": match, "status": list(status) or None}
         return cast("RunPage", self._connection.get("/api/runs", asked))
 

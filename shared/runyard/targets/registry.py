@@ -97,7 +97,9 @@ class Registry:
         except ImportError as error:
             extra = EXTRAS.get(kind)
             remedy = f"pip install 'runyard[{extra}]'" if extra else f"install {error.name or module}"
-            raise UnsupportedError(f"the kind {kind!r} needs {error.name or module}, which is not here; {remedy}") from error
+            raise UnsupportedError(
+                f"the kind {kind!r} needs {error.name or module}, which is not here; {remedy}"
+            ) from error
         except AttributeError:
             raise UnsupportedError(f"the kind {kind!r} is said to be {path}, but {module} has no {name}") from None
         target: ComputeTarget = loaded(self._context)

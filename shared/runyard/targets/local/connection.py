@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,10 +109,8 @@ class Connection:
     def close(self) -> None:
         """Hang up."""
         self._closed = True
-        try:
+        with suppress(OSError):  # the other side was first
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was first
         if threading.current_thread() is not self._reader:
             self._reader.join(TIMEOUT)
 

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -80,8 +81,9 @@ def default_compute() -> Compute:
     return replace(compute, options={"gpus": gpus}) if gpus else compute
 
 
+@cache
 def count_gpus() -> int:
-    """How many GPUs the NVIDIA driver shows."""
+    """How many GPUs the NVIDIA driver shows; looked up once, since a plan is made for each run."""
     return sum(1 for path in Path("/dev").iterdir() if _GPU_DEVICE.fullmatch(path.name))
 
 

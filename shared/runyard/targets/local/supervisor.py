@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +44,8 @@ class Supervisor:
         self._connection: Connection | None = None
         self._jobs: dict[str, dict[str, Any]] = {}
         self._computes: set[str] = set()
+        self._unconfirmed: dict[str, Mapping[str, Any]] = {}
+        """Jobs that were handed over and not heard of since: handed over again if the supervisor is killed."""
 
     def seen(self, name: str) -> dict[str, Any] | None:
         """What the supervisor last told of a job: ``phase``, ``started``, ``detail``, and ``result`` once ended."""
@@ -52,6 +54,7 @@ class Supervisor:
     def forget(self, name: str) -> None:
         """Drop what is known of an ended job; its files know it."""
         self._jobs.pop(name, None)
+        self._unconfirmed.pop(name, None)
 
     def is_fresh(self) -> bool:
         """Whether what :meth:`seen` says is the present."""
@@ -95,10 +98,18 @@ class Supervisor:
         self._computes |= computes
         self.ask("list")
 
-    def expect(self, name: str, compute: str) -> None:
-        """A job is about to be handed over: news of it are wanted."""
-        self._computes.add(compute)
-        self._jobs.setdefault(name, {"name": name, "compute": compute, "phase": "accepted"})
+    def start(self, records: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+        """Hand jobs over; for each an empty text, or why it was refused.
+
+        Raises:
+            TransientError: if the supervisor does not answer.
+        """
+        for record in records:
+            self._computes.add(record["compute"])
+            self._jobs.setdefault(record["name"], {"phase": "accepted"})
+            self._unconfirmed[record["name"]] = record
+        answers: Sequence[str] = self.ask("start", jobs=records)["ok"]
+        return answers
 
     def close(self) -> None:
         """Hang up. The supervisor and its jobs go on."""
@@ -138,6 +149,8 @@ class Supervisor:
             if reply["build"] != ident and not reply["jobs"] and connection.ask("retire")["ok"]:
                 connection.close()
                 return False
+            if self._unconfirmed:
+                connection.ask("start", jobs=list(self._unconfirmed.values()))
         except Disconnected:
             return False
         except TransientError:
@@ -165,7 +178,7 @@ class Supervisor:
             path.unlink()
         with (
             path.open("ab") as errors,
-            subprocess.Popen(
+            subprocess.Popen(  # noqa: S603 - this very interpreter and our own program
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -189,6 +202,7 @@ class Supervisor:
                     self._jobs.pop(name, None)
             self._jobs.update(now)
             return
+        self._unconfirmed.pop(message["name"], None)
         if message["news"] == "refused":
             self._jobs.pop(message["name"], None)
         elif message["name"] in self._jobs:

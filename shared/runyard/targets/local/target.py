@@ -97,11 +97,8 @@ class LocalTarget:
 
     def submit_many(self, plans: Sequence[Plan]) -> Sequence[Handle | Exception]:
         """Hand jobs over with one request; see the port."""
-        for plan in plans:
-            self._supervisor.expect(plan.name, plan.compute)
         try:
-            records = [record_of(plan, self._root) for plan in plans]
-            answers: list[str] = self._supervisor.ask("start", jobs=records)["ok"]
+            answers = self._supervisor.start([record_of(plan, self._root) for plan in plans])
         except RunyardError as error:
             return [error for _ in plans]
         return [

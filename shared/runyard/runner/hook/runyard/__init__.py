@@ -12,7 +12,7 @@ def __getattr__(name):
     """Ask the installed package; without one there is ``Run`` alone."""
     if not name.startswith("_"):
         try:
-            from runyard._exports import resolve
+            from runyard._exports import resolve  # noqa: PLC0415 - there may be none
         except ImportError:
             pass
         else:

@@ -20,7 +20,8 @@ def read_metrics(path, name=None):
             continue
         kind = kinds.setdefault(line["name"], line["type"])
         if kind != line["type"]:
-            warnings.warn("metric %s was logged as %s and as %s; the first is kept" % (line["name"], kind, line["type"]))
+            message = "metric %s was logged as %s and as %s; the first is kept" % (line["name"], kind, line["type"])
+            warnings.warn(message, stacklevel=3)
             continue
         _add(values, line["name"], kind, back(line["value"]))
     return {key: _shape(kinds[key], value) for key, value in values.items()}

@@ -168,11 +168,11 @@ class OfflineRun(Run):
     def __init__(self):
         super(OfflineRun, self).__init__("OfflineRun_%s" % uuid.uuid4(), "offline", os.devnull, "outputs")
 
-    def get_metrics(self, name=None):
+    def get_metrics(self, name=None):  # noqa: ARG002 - the run's signature
         """Nothing is kept outside of a run."""
         return {}
 
-    def _log(self, name, kind, value, description="", step=None):
+    def _log(self, name, kind, value, description="", step=None):  # noqa: ARG002 - the run's signature
         sys.stdout.write("Attempted to log %s metric %s:\n%s\n" % (kind.rpartition(".")[2], name, value))
 
 
@@ -181,7 +181,7 @@ _current = None
 
 def get_run():
     """The run of this process, made once."""
-    global _current
+    global _current  # noqa: PLW0603 - a process is part of one run
     if _current is None or _current.id != os.environ["AZUREML_RUN_ID"]:
         _current = Run(
             os.environ["AZUREML_RUN_ID"],

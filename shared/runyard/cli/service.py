@@ -1,0 +1,85 @@
+"""``runyard prune``, ``doctor`` and ``version``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runyard.cli.context import Json, Root, connect, seconds
+from runyard.cli.outcome import FAILED
+from runyard.cli.show import print_json, print_table, size
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("prune")(prune)
+    app.command("doctor")(doctor)
+    app.command("version")(version)
+
+
+def prune(
+    runs_older_than: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Remove runs that ended longer ago, with their files.")
+    ] = None,
+    logs_older_than: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Remove the files of runs that ended longer ago.")
+    ] = None,
+    snapshots_older_than: Annotated[
+        str | None, typer.Option(metavar="AGE", help="Remove older snapshots that no unfinished run needs.")
+    ] = None,
+    keep: Annotated[int | None, typer.Option(min=0, help="Keep the newest so many runs whatever their age.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """Remove what is old: ages are a number and s, m, h, d or w."""
+    with connect(root) as client:
+        report = client.prune(
+            runs_older_than=seconds(runs_older_than, "--runs-older-than"),
+            logs_older_than=seconds(logs_older_than, "--logs-older-than"),
+            snapshots_older_than=seconds(snapshots_older_than, "--snapshots-older-than"),
+            keep=keep,
+            dry_run=dry_run,
+        )
+    if json:
+        print_json(report)
+        return
+    verb = "would remove" if dry_run else "removed"
+    print(
+        f"{verb} {report['runs']} runs, the files of {report['logs']} more, {report['snapshots']} snapshots: "
+        f"{size(report['bytes'])}"
+    )
+
+
+def doctor(json: Json = False, root: Root = None) -> None:
+    """Check what a run needs here; exit code 1 if something is missing."""
+    with connect(root) as client:
+        checks = client.doctor()
+    ok = all(check["ok"] for check in checks)
+    if json:
+        print_json({"ok": ok, "checks": checks})
+    else:
+        rows = [
+            (
+                "ok" if check["ok"] else "FIX",
+                check["name"],
+                check["detail"] + (f": {check['fix']}" if check["fix"] else ""),
+            )
+            for check in checks
+        ]
+        print_table(("", "CHECK", "FOUND"), rows, fixed=2)
+    if not ok:
+        raise typer.Exit(FAILED)
+
+
+def version() -> None:
+    """Print the version."""
+    print(f"runyard {own_version()}")
+
+
+def own_version() -> str:
+    """The version of this package."""
+    from runyard._exports import resolve  # noqa: PLC0415
+
+    return str(resolve("__version__"))

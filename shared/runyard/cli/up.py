@@ -1,0 +1,87 @@
+"""``runyard up``: the embedded host, and the host that ``submit --wait`` plays for one run."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import quote
+
+import typer
+
+from runyard.cli.context import Root, root_of
+from runyard.cli.outcome import say
+
+if TYPE_CHECKING:
+    from runyard.host import Host
+    from runyard.host.console import Print
+    from runyard.services import Services
+
+PORT: Final = 7071
+"""The port of Azure's Functions host on a developer's machine."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("up")(up)
+
+
+def up(
+    root: Root = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
+) -> None:
+    """Serve a root: watch its folder, its queues and HTTP, until interrupted."""
+    folder = root_of(root)
+    with hosting(folder, port=port, console=print) as (host, services):
+        code = services.one_time_code or ""
+        print(f"root    {folder}")
+        print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
+        print(f"open    {host.url}/?token={quote(code)}  (works once)")
+        print("stop    Ctrl-C; what runs goes on", flush=True)
+        host.run_forever()
+
+
+@contextmanager
+def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Iterator[tuple[Host, Services]]:
+    """Play host for a root until the end of the block; jobs go on after that.
+
+    Raises:
+        ConflictError: if another host serves the root.
+        ConfigError: if the root cannot be opened or the port is taken.
+    """
+    from runyard.api.service import own_version  # noqa: PLC0415 - FastAPI
+    from runyard.host import Host, HostLock, HostOptions  # noqa: PLC0415
+    from runyard.reconcile import is_known  # noqa: PLC0415
+    from runyard.services import install, open_embedded  # noqa: PLC0415
+
+    lock = HostLock(folder)
+    lock.acquire()  # before the stores: two hosts on one root would both free locks
+    try:
+        services = open_embedded(folder)
+    except BaseException:
+        lock.release()
+        raise
+    services.token = secrets.token_urlsafe(32)
+    services.one_time_code = secrets.token_urlsafe(24)
+    install(services)
+
+    def known(container: str, name: str, etag: str, modified: float) -> bool:
+        del modified
+        return is_known(services.ports, container, name, etag)
+
+    options = HostOptions(port=port, known=known, console=console, version=own_version())
+    host = Host(services.ports, folder, services.token, options=options, lock=lock)
+    try:
+        host.start()
+        yield host, services
+    finally:
+        host.stop()
+        install(None)
+        services.close()
+
+
+def next_step(folder: Path) -> None:
+    """Say what makes a written-down request move when no host serves the root."""
+    say(f"written down in {folder}; no host serves it now: start one with `runyard up`, or submit with --wait")

@@ -1,0 +1,120 @@
+"""A script's process while it runs: waits for its end, and ends it when asked."""
+
+import os
+import selectors
+import signal
+from typing import Callable, Dict, List, Optional
+
+from . import hunt, process
+from .loop import Loop
+
+_POLL = 0.05
+"""Seconds between looks where the system has no pidfd."""
+_ASK_AGAIN = 0.002
+_TIMES = 50
+
+
+class Script:
+    """One process. ``ended(code)`` is called once; the code is ``None`` if it cannot be known."""
+
+    def __init__(self, loop: Loop, quarry: hunt.Quarry, ended: Callable[[Optional[int]], None]) -> None:
+        self.pid = 0
+        """Its process id until its end was seen."""
+        self.start = 0
+        """When it started, in clock ticks since boot."""
+        self.is_ours = True
+        """Whether it is our child: then its exit code is certain, and what it leaves behind becomes ours."""
+        self.may_linger = False
+        """Whether others of its group may go on when it ends: they were asked to end, and have time for it."""
+        self._loop = loop
+        self._quarry = quarry
+        self._ended = ended
+        self._pidfd: Optional[int] = None
+        self._asked = 0
+
+    def launch(self, argv: List[str], environment: Dict[str, str], folder: str, log: str) -> None:
+        """Start it.
+
+        Raises:
+            OSError, ValueError: as the system refuses it.
+        """
+        pid = process.spawn(argv, environment, folder, log)
+        found = process.read_stat(pid)
+        self.start = found.start if found is not None else 0
+        self._attend(pid, process.open_pidfd(pid))
+
+    def adopt(self, pid: int, start: int) -> bool:
+        """Take over one that an earlier supervisor started; whether it is still there."""
+        self.is_ours = False
+        try:
+            pidfd = process.open_pidfd(pid)
+        except ProcessLookupError:
+            return False
+        # Looked at when the descriptor is open: from then on the number cannot become another process's unnoticed.
+        if not process.is_alive(pid, start):
+            if pidfd is not None:
+                os.close(pidfd)
+            return False
+        self.start = start
+        self._attend(pid, pidfd)
+        return True
+
+    def _attend(self, pid: int, pidfd: Optional[int]) -> None:
+        self.pid = self._quarry.leader = pid
+        self._pidfd = pidfd
+        if pidfd is not None:
+            self._loop.watch(pidfd, selectors.EVENT_READ, self._over)
+        else:
+            self._loop.call_after(_POLL, self._look)
+
+    def _look(self) -> None:
+        if process.is_alive(self.pid, self.start):
+            self._loop.call_after(_POLL, self._look)
+        else:
+            self._over()
+
+    def terminate(self) -> None:
+        """Send TERM to its group, and to what left the group."""
+        self.may_linger = True
+        outside = [pid for pid in hunt.find_all(self._quarry) if hunt.group_of(pid) != self.pid]
+        process.send_group(self.pid, signal.SIGTERM)
+        for pid in outside:
+            process.send(pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send KILL to its group, and to what left the group."""
+        if self.pid:
+            process.send_group(self.pid, signal.SIGKILL)
+        for pid in hunt.find_all(self._quarry):
+            process.send(pid, signal.SIGKILL)
+
+    def _over(self) -> None:
+        if not self.is_ours:
+            if self._pidfd is not None:
+                self._loop.unwatch(self._pidfd)
+            self._ask_code()
+            return
+        if not self.may_linger:
+            # Before it is reaped: until then no other group can have its number.
+            process.send_group(self.pid, signal.SIGKILL)
+        code = process.reap(self.pid)
+        if code is not None:
+            if self._pidfd is not None:
+                self._loop.unwatch(self._pidfd)
+            self._end(code)
+
+    def _ask_code(self) -> None:
+        """Ask for the exit code of a stranger; the system may tell only once its parent has reaped it."""
+        code = process.exit_code_of(self.pid, self.start, self._pidfd)
+        self._asked += 1
+        if code is None and self._pidfd is not None and self._asked < _TIMES:
+            self._loop.call_after(_ASK_AGAIN, self._ask_code)
+        else:
+            self._end(code)
+
+    def _end(self, code: Optional[int]) -> None:
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        self.pid = 0
+        self._ended(code)
