@@ -10,7 +10,6 @@ import typer
 from runyard.cli.context import Json, Root, connect, pairs
 from runyard.cli.outcome import say
 from runyard.cli.show import print_json, print_table
-from runyard.errors import ConfigError
 
 app = typer.Typer(name="compute", help="Computes: where runs execute.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -71,7 +70,7 @@ def set_alias(
 ) -> None:
     """Let another name mean a compute."""
     if (compute is None) != remove:
-        raise ConfigError("say the compute that the alias shall mean, or --remove")
+        raise typer.BadParameter("say the compute that the alias shall mean, or --remove")
     with connect(root) as client:
         client.computes.alias(alias, compute)
     say(f"{alias} is removed" if compute is None else f"{alias} means {compute}")

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from runyard.errors import ConfigError
-
 if TYPE_CHECKING:
     from runyard.sdk.client import Client
 
@@ -51,13 +49,13 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     """``NAME=VALUE`` options as a dictionary.
 
     Raises:
-        ConfigError: for one without ``=``.
+        typer.BadParameter: for one without ``=``.
     """
     found = {}
     for text in given or []:
         name, equals, value = text.partition("=")
         if not (name and equals):
-            raise ConfigError(f"{option} takes NAME=VALUE, and {text[:60]!r} has no '='")
+            raise typer.BadParameter(f"{option} takes NAME=VALUE, and {text[:60]!r} has no '='")
         found[name] = value
     return found
 
@@ -66,11 +64,13 @@ def seconds(text: str | None, option: str) -> float | None:
     """A duration such as ``30d`` in seconds.
 
     Raises:
-        ConfigError: if it does not have that form.
+        typer.BadParameter: if it does not have that form.
     """
     if text is None:
         return None
     found = _AGE.fullmatch(text.strip().lower())
     if found is None:
-        raise ConfigError(f"{option} takes a number and a unit (s, m, h, d or w), such as 30d, and not {text[:30]!r}")
+        raise typer.BadParameter(
+            f"{option} takes a number and a unit (s, m, h, d or w), such as 30d, and not {text[:30]!r}"
+        )
     return float(found[1]) * _SECONDS[found[2]]

@@ -47,7 +47,7 @@ def resubmit(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Start a new run with what an earlier one was asked with."""
+    """Run again what an earlier run was asked with."""
     with connect(root) as client:
         new = client.runs.resubmit(client.runs.resolve(run), target=target, arguments=arg)
         if json:

@@ -70,7 +70,7 @@ def _choose(files: list[FileShape], paths: list[str], run_id: str) -> list[FileS
         raise NotFoundError(f"{run_id} has no files yet")
     if not paths:
         return files
-    chosen = []
+    chosen: list[FileShape] = []
     for path in paths:
         start = path.rstrip("/") + "/"
         found = [file for file in files if file["name"] == path or file["name"].startswith(start)]

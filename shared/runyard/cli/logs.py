@@ -27,7 +27,10 @@ def logs(
     attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt; the newest one by default.")] = None,
     root: Root = None,
 ) -> None:
-    """Print what a run's script wrote: exact bytes into a pipe or file, without escapes on a terminal."""
+    """Print what a run's script wrote.
+
+    Exact bytes into a pipe or a file; on a terminal, escape sequences are spelled out instead of obeyed.
+    """
     with connect(root) as client:
         found = client.runs.resolve(run)
         if not print_log(client, found, follow=follow, offset=offset, attempt=attempt):

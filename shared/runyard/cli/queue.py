@@ -12,7 +12,6 @@ from runyard.cli.context import Json, Root, connect, root_of, seconds
 from runyard.cli.outcome import say
 from runyard.cli.show import age, print_json, print_table
 from runyard.cli.up import next_step
-from runyard.errors import ConfigError
 
 app = typer.Typer(name="queue", help="Queues: look, send, send again.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -41,11 +40,8 @@ def send(
 ) -> None:
     """Send a message."""
     if (body is None) == (file is None):
-        raise ConfigError("say the message, - for standard input, or --file, and only one of them")
-    if file is not None:
-        data = file.read_bytes()
-    else:
-        data = sys.stdin.buffer.read() if body == "-" else str(body).encode()
+        raise typer.BadParameter("say the message, - for standard input, or --file, and only one of them")
+    data = _body(str(body)) if file is None else file.read_bytes()
     with connect(root) as client:
         sent = client.queues.send(name, data, delay=seconds(delay, "--delay") or 0.0)
         if json:
@@ -56,6 +52,10 @@ def send(
             say(f"nothing of Runyard's own listens to {name!r}; `runyard queue list` shows its queues")
         elif client.embedded:
             next_step(root_of(root))
+
+
+def _body(text: str) -> bytes:
+    return sys.stdin.buffer.read() if text == "-" else text.encode()
 
 
 @app.command("peek")

@@ -9,7 +9,6 @@ import typer
 from runyard.cli.context import Json, Root, RunId, connect
 from runyard.cli.outcome import NOT_FOUND, say
 from runyard.cli.show import age, between, figure, local_time, print_fields, print_json, print_table, size
-from runyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from runyard.api.shapes import RunDetails, RunPage, RunSummary
@@ -43,7 +42,7 @@ def runs(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """List runs, newest first."""
     if all_ and sort:
-        raise ConfigError("--all lists by age; with --sort, say how many with --limit")
+        raise typer.BadParameter("--all lists by age; with --sort, say how many with --limit")
     with connect(root) as client:
         page = client.runs.page(
             status=status or [],
@@ -106,7 +105,7 @@ def _best(run: RunSummary, metric: str, goal: str | None) -> float:
 
 
 def show(run: RunId, json: Json = False, root: Root = None) -> None:
-    """Show a run: its status and why, its times, what it runs and its figures."""
+    """Show a run: its status and why, its times and figures."""
     with connect(root) as client:
         found = client.runs.get(client.runs.resolve(run))
     if json:
@@ -174,9 +173,9 @@ def metrics(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Show what a run logged, or (--best) the best run by a metric."""
+    """Show a run's metrics, or the best run by one (--best)."""
     if (run is None) == (best is None):
-        raise ConfigError("say a run, or --best METRIC, and not both")
+        raise typer.BadParameter("say a run, or --best METRIC, and not both")
     with connect(root) as client:
         if best is not None:
             _show_best(client, best, experiment, goal, json)

@@ -33,7 +33,10 @@ def prune(
     json: Json = False,
     root: Root = None,
 ) -> None:
-    """Remove what is old: ages are a number and s, m, h, d or w."""
+    """Remove what is old.
+
+    Ages are a number and s, m, h, d or w: 30d.
+    """
     with connect(root) as client:
         report = client.prune(
             runs_older_than=seconds(runs_older_than, "--runs-older-than"),
@@ -53,7 +56,10 @@ def prune(
 
 
 def doctor(json: Json = False, root: Root = None) -> None:
-    """Check what a run needs here; exit code 1 if something is missing."""
+    """Check what a run needs here.
+
+    The exit code is 1 if something is missing.
+    """
     with connect(root) as client:
         checks = client.doctor()
     ok = all(check["ok"] for check in checks)

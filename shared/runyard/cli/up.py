@@ -32,7 +32,10 @@ def up(
     root: Root = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
 ) -> None:
-    """Serve a root: watch its folder, its queues and HTTP, until interrupted."""
+    """Serve a root on this machine, until interrupted.
+
+    Watches its snapshots folder and its queues, and serves HTTP on loopback.
+    """
     folder = root_of(root)
     with hosting(folder, port=port, console=print) as (host, services):
         code = services.one_time_code or ""

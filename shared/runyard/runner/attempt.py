@@ -57,6 +57,8 @@ class Attempt:
         self._look = _FIRST_LOOK
         self._deadline: Optional[Timer] = None
         self._stopped = False
+        self.keeps_work = False
+        """Whether outputs are left in the working directory, as they could not be moved."""
 
     def describe(self) -> Dict[str, Any]:
         """What a host is told of it."""
@@ -76,6 +78,7 @@ class Attempt:
             won = register.win(self.places.register, "%s %.3f" % (register.STARTED, time.time()), self.job.record)
         except OSError as error:
             self.detail = "cannot begin: %s" % error.strerror
+            self._yard.trash.empty()
             self._yard.loop.call_after(RETRY, self.begin)
             return
         if won:
@@ -87,7 +90,6 @@ class Attempt:
             return
         self.result = result.read(self.places.result)
         if self.result is not None:
-            shutil.rmtree(self.places.work, ignore_errors=True)  # it was cleaned up, until we made it just now
             self._yard.leave("ended", self)
         else:
             self.adopt(decision.records if decision is not None else [])
@@ -96,7 +98,6 @@ class Attempt:
         try:
             with open(self.places.refused, "w") as stream:
                 stream.write(reason + "\n")
-            os.rmdir(self.places.work)
         except OSError as error:
             self._yard.complain("the refusal of %s was not noted: %s\n" % (self.job.run, error))
         self._yard.leave("refused", self)
@@ -283,6 +284,7 @@ class Attempt:
             except (OSError, shutil.Error) as error:
                 if getattr(error, "errno", None) in NO_ROOM:
                     raise
+                self.keeps_work = True
                 self._yard.complain("outputs of %s stay in %s: %s\n" % (self.job.run, self.places.work, error))
             try:
                 found["log_bytes"] = os.stat(self.places.log).st_size
@@ -292,13 +294,17 @@ class Attempt:
             register.drop_records(self.places.register)
         except OSError as error:
             self.detail = "cannot write the result: %s" % error.strerror
+            self._yard.trash.empty()
             self._yard.loop.call_after(RETRY, lambda: self._store(found))
             return
         self.result = found
         self._yard.leave("ended", self)
 
 
-def pending(root: str, name: str) -> List[Any]:
-    """The records of an attempt that was begun and has no result yet: its job, and its process if there was one."""
+def pending(root: str, name: str) -> Optional[List[Any]]:
+    """The records of an attempt that was begun: its job, and its process if there was one.
+
+    None are left once it has its result. ``None`` if it was not begun.
+    """
     decision = register.read(Places(root, "", 0, name).register)
-    return decision.records if decision is not None and decision.word == register.STARTED else []
+    return None if decision is None else decision.records

@@ -30,12 +30,20 @@ def collect(job: Job, places: Places) -> None:
     """
     for name in folders_of(job):
         source = places.work + "/" + name
-        try:
-            os.rmdir(source)  # nothing in it; several times cheaper than to move it and to clean it up
-        except OSError:
+        if not _is_bare(source):
             _move(source, places.folder + "/" + name)
     if os.path.isdir(places.work + "/" + LOG_FOLDER):
         _move(places.work + "/" + LOG_FOLDER, places.log_folder)
+
+
+def _is_bare(folder: str) -> bool:
+    """Whether nothing is there to be moved."""
+    try:
+        return not os.listdir(folder)
+    except FileNotFoundError:
+        return True  # the script removed it
+    except NotADirectoryError:
+        return False
 
 
 def _move(source: str, destination: str) -> None:
@@ -44,8 +52,6 @@ def _move(source: str, destination: str) -> None:
         os.rename(source, destination)
         return
     except FileNotFoundError:
-        if not os.path.lexists(source):
-            return  # the script removed it
         make_folder(os.path.dirname(destination))
     except OSError:
         if os.path.isdir(source) and not os.path.islink(source) and os.path.isdir(destination):

@@ -12,7 +12,7 @@
         supervisor.lock  .sock  .log
         registers/<name>                      who decided on the start: "started …" or "void …"
         registers/<name>.refused              a start that lost against "void"
-        work/<name>/                          the unpacked snapshot: the script's working directory, until cleanup
+        work/<name>/                          the unpacked snapshot: the script's working directory; goes some time after
 """
 
 import os

@@ -58,13 +58,17 @@ class Supervisor:
     def adopt(self) -> None:
         """Take over what an earlier supervisor left."""
         for name in sorted(os.listdir(self.yard.root + "/" + WORK)):
+            folder = self.yard.root + "/" + WORK + "/" + name
             records = pending(self.yard.root, name)
-            if not records:
-                continue  # it has its result, or nothing was begun
-            try:
-                self.yard.adopt(read_job(records[0]), records)
-            except Problem as problem:
-                complain("%s could not be taken over: %s\n" % (name, problem.message))
+            if records is None:
+                os.rmdir(folder)  # empty: whoever begins the attempt makes it anew
+            elif not records:
+                self.yard.trash.add(folder)
+            else:
+                try:
+                    self.yard.adopt(read_job(records[0]), records)
+                except Problem as problem:
+                    complain("%s could not be taken over: %s\n" % (name, problem.message))
 
     def run(self) -> None:
         """Serve until there is nothing more to do."""
@@ -76,7 +80,7 @@ class Supervisor:
         os.unlink(self._path)
 
     def _is_done(self) -> bool:
-        if self.yard.attempts or self._waiting:
+        if self.yard.attempts or self._waiting or not self.yard.trash.is_empty:
             self._idle_since = time.monotonic()
             return False
         if self._leaving:

@@ -37,4 +37,7 @@ def run(root: str, record: Dict[str, Any]) -> int:
     yard.start(job)
     while yard.attempts:
         yard.loop.step()
+    yard.trash.empty()
+    while not yard.trash.is_empty:
+        yard.loop.step()
     return 0

@@ -11,6 +11,7 @@ from .attempt import Attempt
 from .hunt import reap_orphans
 from .job import Job
 from .loop import Loop
+from .trash import Trash
 
 _HOUSEKEEPING = 10.0
 
@@ -32,12 +33,14 @@ class Yard:
         self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
         process.become_subreaper()
+        self.trash = Trash(self.loop, complain)
         self._keep_house()
 
     def start(self, job: Job) -> None:
         """Begin an attempt; one that is here already goes on."""
         if job.name not in self.attempts:
             attempt = self.attempts[job.name] = Attempt(self, job)
+            self.trash.stir()
             attempt.begin()
 
     def adopt(self, job: Job, records: List[Any]) -> None:
@@ -49,6 +52,9 @@ class Yard:
         """An attempt is over."""
         self.attempts.pop(attempt.job.name, None)
         self.tell(news, attempt)
+        self.trash.stir()
+        if not attempt.keeps_work:
+            self.trash.add(attempt.places.work)
 
     def scripts(self) -> Set[int]:
         """The process ids of all scripts."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -158,15 +157,11 @@ class LocalTarget:
         return LogChunk(data=data, next_offset=after, complete=ended and after >= size)
 
     def cleanup(self, handle: Handle) -> None:
-        """Remove the working directory; the register stays, as do logs and outputs."""
-        _, _, name = split_handle(handle)
-        self._supervisor.forget(name)
-        try:
-            shutil.rmtree(self._places(handle).work)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise TargetError(f"the working directory of {handle} could not be removed: {error}") from error
+        """Let go of an ended job.
+
+        Its supervisor removes the working directory by itself, once the machine is quiet.
+        """
+        self._supervisor.forget(split_handle(handle)[2])
 
     def close(self) -> None:
         """Let go of the supervisor; jobs go on."""

@@ -1,0 +1,131 @@
+"""A host on a root of its own, in this process, with everything real: SQLite, inotify, HTTP, the supervisor, scripts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from runyard.host import Host, HostOptions
+from runyard.ports import Ports, Query
+from runyard.reconcile import is_known
+from runyard.runs.model import Run
+from runyard.services import Services, install, open_embedded
+from tests.fakes import runconfig, snapshot
+
+APP = Path(__file__).parents[2] / "function_app.py"
+TOKEN = "acceptance-token"
+PATIENCE = 30.0
+T = TypeVar("T")
+
+
+class Yard:
+    """What a test does with a running host."""
+
+    def __init__(self, root: Path, app: Path = APP) -> None:
+        self.root = root
+        self.app = app
+        self.lines: list[str] = []
+        self.services: Services | None = None
+        self.host: Host | None = None
+
+    def up(self) -> None:
+        services = open_embedded(self.root)
+        services.token = TOKEN
+        install(services)
+        options = HostOptions(
+            app_path=self.app,
+            port=0,
+            console=self.lines.append,
+            known=lambda container, name, etag, _modified: is_known(services.ports, container, name, etag),
+        )
+        host = Host(services.ports, self.root, TOKEN, options=options)
+        self.services = services
+        host.start()
+        self.host = host
+        assert host.wait_ready(10)
+
+    def down(self) -> None:
+        if self.host is not None:
+            self.host.stop()
+        if self.services is not None:
+            install(None)
+            self.services.close()
+        self.host = self.services = None
+
+    @property
+    def ports(self) -> Ports:
+        assert self.services is not None
+        return self.services.ports
+
+    def client(self, token: str | None = TOKEN) -> httpx.Client:
+        assert self.host is not None
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.host.url, headers=headers, timeout=30)
+
+    def drop(self, script: str, name: str = "exp/a.zip", *, files: Mapping[str, str] | None = None, **config: object) -> None:
+        """Move a whole zip into the drop folder."""
+        path = self.root / "snapshots" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_bytes(snapshot({"train.py": script, **(files or {})}, config=runconfig(**config)))
+        part.rename(path)
+
+    def run(self, script: str, name: str = "exp/a.zip", **config: Any) -> Run:
+        """Drop a script and wait for its run's end."""
+        before = {run.id for run in self.runs()}
+        self.drop(script, name, **config)
+        return self.wait(lambda: next((run for run in self.runs() if run.id not in before and run.has_ended), None))
+
+    def runs(self, experiment: str | None = None) -> list[Run]:
+        return list(self.ports.runs.list(Query(limit=1000, experiment=experiment)).runs)
+
+    def ended(self, run_id: str) -> Run:
+        """The run once it has ended."""
+
+        def look() -> Run | None:
+            run = self.ports.runs.get(run_id)
+            return run if run is not None and run.has_ended else None
+
+        return self.wait(look)
+
+    def log(self, run: Run) -> bytes:
+        return (self.root / "runs" / run.id / str(run.attempt) / "azureml-logs" / "70_driver_log.txt").read_bytes()
+
+    def wait(self, look: Callable[[], T | None], seconds: float = PATIENCE) -> T:
+        """Look again and again until there is something."""
+        deadline = time.monotonic() + seconds
+        while (found := look()) is None or found is False:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {seconds} s; runs: {self.runs()}; the host said: {self.lines[-20:]}")
+            time.sleep(0.01)
+        return found
+
+
+@contextmanager
+def running(root: Path, app: Path = APP) -> Iterator[Yard]:
+    """A host for the time of a block."""
+    yard = Yard(root, app)
+    yard.up()
+    try:
+        yield yard
+    finally:
+        yard.down()
+
+
+def living(marker: str) -> list[int]:
+    """Processes whose environment holds a text; zombies have none."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if marker.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
