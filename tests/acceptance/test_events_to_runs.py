@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import json
 import shutil
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -151,7 +153,8 @@ def test_an_upload_over_http_runs_and_its_key_makes_it_repeatable(yard: Yard) ->
         yard.ended(run_id)
         details = client.get(f"/api/runs/{run_id}").json()
         assert ("Completed", "local", "up") == (details["status"], details["target"], details["experiment"])
-        assert 401 == yard.client(token="wrong").get(f"/api/runs/{run_id}").status_code
+    with yard.client(token="wrong") as stranger:
+        assert 401 == stranger.get(f"/api/runs/{run_id}").status_code
 
 
 def test_a_message_nobody_can_read_is_on_record(yard: Yard) -> None:
@@ -161,6 +164,22 @@ def test_a_message_nobody_can_read_is_on_record(yard: Yard) -> None:
     assert "experiment" in run.reason
 
 
+@pytest.fixture
+def _no_app_imported() -> Iterator[None]:
+    """A process loads one app; here a second one with the same package names is to be read afresh."""
+
+    def forget() -> None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "functions"]:
+            del sys.modules[name]
+
+    path = list(sys.path)
+    forget()
+    yield
+    sys.path[:] = path
+    forget()
+
+
+@pytest.mark.usefixtures("_no_app_imported")
 def test_the_host_follows_a_renamed_queue(root: Path, tmp_path: Path) -> None:
     app = tmp_path / "app"
     app.mkdir()
@@ -183,9 +202,17 @@ def test_what_asks_for_more_than_there_is_says_so(yard: Yard) -> None:
         ({"target": "mydsvm"}, "mydsvm"),
         ({"environment": managed}, "userManagedDependencies"),
         ({"environment": {"docker": {"enabled": True}, "python": {"userManagedDependencies": True}}}, "docker"),
-        ({"script": "missing.py"}, "missing.py"),
     ):
         run = yard.run(HELLO, f"wrong/{word}.zip", **changes)
         assert "Failed" == run.status
         assert word in run.reason
-    assert runconfig()
+
+
+def test_a_missing_script_is_named_with_those_there_are(yard: Yard) -> None:
+    path = yard.root / "snapshots" / "wrong" / "a.zip"
+    path.parent.mkdir()
+    path.write_bytes(snapshot({"train.py": HELLO}, config=runconfig(script="trian.py")))
+    run = yard.wait(lambda: next((r for r in yard.runs("wrong") if r.has_ended), None))
+    assert "Failed" == run.status
+    assert "trian.py" in run.reason
+    assert "train.py" in run.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -67,6 +68,8 @@ service.register(app)
 
 def main() -> None:
     """The console script."""
+    # What a host logs is shown by `up`; elsewhere the commands say themselves what matters.
+    logging.getLogger("runyard").addHandler(logging.NullHandler())
     try:
         app()
     except Exception as error:

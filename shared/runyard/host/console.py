@@ -39,4 +39,4 @@ def line(record: logging.LogRecord) -> str:
     text = record.getMessage()
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-    return f"{moment}  {source:<16} {mark}{text}" + (f"  {run}" if run else "")
+    return f"{moment}  {source:<16} {mark}{text}" + (f"  {run}" if run and run not in text else "")

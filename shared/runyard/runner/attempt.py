@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional
 from . import collect, hunt, process, register, result, script
 from .job import Job
 from .loop import Timer
-from .places import PREPARATION_LOG, Places, make_folder
+from .places import PREPARATION_LOG, Places, make_folder, make_run_folders
 from .problems import NO_ROOM, Problem, Stopped, from_os_error
 from .unpack import unpack
 from .verdict import Verdict, of_exit
@@ -106,7 +106,7 @@ class Attempt:
         self.phase = "preparing"
         self.detail = ""
         try:
-            make_folder(self.places.log_folder)
+            make_run_folders(self.places)
             size = os.stat(self.job.snapshot).st_size
             if size > INLINE:
                 self._yard.loop.do(self._unpack, self._unpacked)

@@ -22,8 +22,8 @@ class Quarry:
             ("\0%s=%s\0" % (RUN_VARIABLE, run)).encode(),
             ("\0%s=%d\0" % (ATTEMPT_VARIABLE, attempt)).encode(),
         )
-        self._work = os.path.realpath(work)
-        self._log = os.path.realpath(log)
+        self._work = work
+        self._log = log
 
     def owns(self, pid: int, found: process.Stat) -> bool:
         """Whether the process is of this attempt; ``found`` is its stat."""
@@ -41,10 +41,9 @@ class Quarry:
         return all(mark in environment for mark in self._marks)
 
     def _is_at_home(self, pid: int) -> bool:
-        folder = _link("/proc/%d/cwd" % pid)
-        if (folder + "/").startswith(self._work + "/"):
+        if (_link("/proc/%d/cwd" % pid) + "/").startswith(os.path.realpath(self._work) + "/"):
             return True
-        return self._log in (_link("/proc/%d/fd/1" % pid), _link("/proc/%d/fd/2" % pid))
+        return os.path.realpath(self._log) in (_link("/proc/%d/fd/1" % pid), _link("/proc/%d/fd/2" % pid))
 
 
 def _link(path: str) -> str:

@@ -28,10 +28,11 @@ WORK = "local/work"
 class Places:
     """The paths of one attempt."""
 
-    __slots__ = ("folder", "log", "log_folder", "metrics", "refused", "register", "result", "work")
+    __slots__ = ("folder", "log", "log_folder", "metrics", "refused", "register", "result", "run", "work")
 
     def __init__(self, root: str, run: str, attempt: int, name: str) -> None:
-        self.folder = "%s/%s/%s/%d" % (root, RUNS, run, attempt)
+        self.run = "%s/%s/%s" % (root, RUNS, run)
+        self.folder = "%s/%d" % (self.run, attempt)
         self.log_folder = self.folder + "/" + LOG_FOLDER
         self.log = self.log_folder + "/" + DRIVER_LOG
         self.metrics = self.folder + "/metrics.jsonl"
@@ -45,6 +46,13 @@ def lay_out(root: str) -> None:
     """Make the folders that every attempt needs."""
     for folder in (RUNS, REGISTERS, WORK):
         os.makedirs(os.path.join(root, folder), mode=0o700, exist_ok=True)
+
+
+def make_run_folders(places: Places) -> None:
+    """Make the folders that users see."""
+    make_folder(places.run)
+    make_folder(places.folder)
+    make_folder(places.log_folder)
 
 
 def make_folder(path: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from typing import Dict, List, Mapping
 
 from .hunt import ATTEMPT_VARIABLE, RUN_VARIABLE
@@ -27,12 +28,21 @@ def find_script(script: str, work: str) -> str:
         Problem: if it is not a file in the snapshot, all links followed.
     """
     path = os.path.join(work, script)
+    if os.sep not in script and _is_regular(path):
+        return "./" + script if script.startswith("-") else script
     if not os.path.isfile(path):
         raise Problem("the script %r is not in the snapshot%s" % (script, _hint(work)))
     base = os.path.realpath(work)
     if os.path.isabs(script) or not os.path.realpath(path).startswith(base + os.sep):
         raise Problem("the script %r lies outside the snapshot%s" % (script, _hint(work)))
-    return "./" + script if script.startswith("-") else script
+    return script
+
+
+def _is_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _hint(work: str) -> str:

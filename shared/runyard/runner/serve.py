@@ -5,6 +5,7 @@ on, and the next one adopts them. It leaves when the last attempt has ended and 
 """
 
 import fcntl
+import gc
 import json
 import os
 import selectors
@@ -23,6 +24,7 @@ from .yard import Yard
 LINGER = 10.0
 """Seconds without attempts and hosts after which the supervisor leaves."""
 HEARTBEAT = 10.0
+_GARBAGE_AFTER = 50 * 1000
 
 LOCKED = 3
 """Exit code of a supervisor that found another one on its root."""
@@ -147,7 +149,7 @@ class Supervisor:
         name = request["name"]
         if name not in self.yard.attempts and all(job.name != name for job in self._waiting):
             records = pending(self.yard.root, name)
-            self.yard.adopt(read_job(records[0] if records else request), records)
+            self.yard.adopt(read_job(records[0] if records else request), records or [])
         return {"ok": True}
 
     def _retire(self, _: Dict[str, Any]) -> Dict[str, Any]:
@@ -220,6 +222,7 @@ def serve(root: str, build: str, linger: float = LINGER, foreground: bool = Fals
     if not foreground:
         os.setsid()  # a signal to the host's group is not for us
     supervisor = Supervisor(root, lock, build, linger)
+    gc.set_threshold(_GARBAGE_AFTER)  # hardly anything here refers to itself
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     if not foreground:

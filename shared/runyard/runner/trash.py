@@ -64,16 +64,17 @@ class Trash:
             return
         self._busy = True
         paths, self._paths = self._paths, []
-        self._loop.do(lambda: [self._remove(path) for path in paths], self._removed)
+        self._loop.do(lambda: self._remove_all(paths), self._removed)
 
     def _removed(self, *_: Any) -> None:
         self._busy = False
 
-    def _remove(self, path: str) -> None:
-        try:
-            shutil.rmtree(path, onerror=_insist)
-        except OSError as error:
-            self._complain("%s could not be removed: %s\n" % (path, error))
+    def _remove_all(self, paths: List[str]) -> None:
+        for path in paths:
+            try:
+                shutil.rmtree(path, onerror=_insist)
+            except OSError as error:
+                self._complain("%s could not be removed: %s\n" % (path, error))
 
 
 def _insist(function: Callable[..., Any], path: str, info: Any) -> None:

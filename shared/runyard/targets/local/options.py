@@ -50,7 +50,7 @@ class LocalOptions:
             )
         return cls(
             interpreter=_text(options, "interpreter", sys.executable),
-            gpus=_whole(options, "gpus", count_gpus()),
+            gpus=_whole(options, "gpus", 0),
             grace=_seconds(options, "grace", DEFAULT_GRACE),
             hook=_truth(options, "hook", default=True),
         )
@@ -62,7 +62,7 @@ def describe() -> Mapping[str, str]:
 
 
 def check(compute: Compute) -> Compute:
-    """Validate; fills in what does not depend on the machine's state.
+    """Validate; fills in how many GPUs there are, if there are any and nobody said.
 
     Raises:
         ConfigError: for an option or a limit that cannot be.
@@ -70,7 +70,8 @@ def check(compute: Compute) -> Compute:
     if compute.limit < 1:
         raise ConfigError(f"the compute {compute.name!r} has the limit {compute.limit}; at least 1 is needed")
     LocalOptions.read(compute)
-    return compute
+    gpus = 0 if "gpus" in compute.options else count_gpus()
+    return replace(compute, options={**compute.options, "gpus": gpus}) if gpus else compute
 
 
 def default_compute() -> Compute:
