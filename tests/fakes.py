@@ -27,6 +27,10 @@ from runyard.runs.model import Handle
 from runyard.runs.states import State
 
 
+def _absent(handle: Handle) -> Observation:
+    return Absent(handle=handle)
+
+
 @dataclass
 class FakeTarget:
     """A compute that does what a test says: jobs are running until the test ends them."""
@@ -86,7 +90,7 @@ class FakeTarget:
 
     def poll(self, handles: Sequence[Handle]) -> Sequence[Observation]:
         self.polls += 1
-        return [self.seen.get(handle.id, lambda h: Absent(handle=h))(handle) for handle in handles]
+        return [(self.seen.get(handle.id) or _absent)(handle) for handle in handles]
 
     def cancel(self, handle: Handle, *, grace: float = 10.0) -> None:
         del grace

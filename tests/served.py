@@ -42,11 +42,17 @@ class Served:
             headers={"Idempotency-Key": key} if key else {},
         )
 
+    def settle(self, seconds: float = 5.0) -> None:
+        """Deliver what is due now, and what is due so many seconds later."""
+        self.house.settle()
+        self.house.clock.advance(seconds)
+        self.house.settle()
+
     def running(self, experiment: str = "exp") -> Run:
         """A run whose script has started on the fake target."""
         answer = self.submit(experiment)
         assert answer.status_code == 202, answer.text
-        self.house.settle()
+        self.settle()
         run = self.house.ports.runs.get(answer.json()["runId"])
         assert run is not None
         return run
@@ -58,8 +64,7 @@ class Served:
             self.house.ports.blobs.put(RUNS, f"{run.id}/1/{name}", data)
         assert run.handle is not None
         self.house.target.end(run.handle.id, code)
-        self.house.clock.advance(60)
-        self.house.settle()
+        self.settle(60)
         after = self.house.ports.runs.get(run.id)
         assert after is not None
         assert after.has_ended

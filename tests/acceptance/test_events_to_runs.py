@@ -68,7 +68,7 @@ def test_zips_copied_while_the_host_is_down_all_run_once_when_it_is_up(root: Pat
     for number in range(200):
         (root / "snapshots" / "night" / f"{number}.zip").write_bytes(snapshot())
     with running(root) as yard:
-        yard.wait(lambda: len(yard.runs("night")) >= 201 and all(r.has_ended for r in yard.runs("night")) or None)
+        yard.wait(lambda: (len(yard.runs("night")) >= 201 and all(r.has_ended for r in yard.runs("night"))) or None)
         runs = yard.runs("night")
         assert 201 == len({run.origin.name for run in runs}) == len(runs)
         assert {"Completed"} == {run.status for run in runs}
@@ -112,7 +112,11 @@ def test_a_signed_webhook_starts_a_run_and_a_forged_one_does_not(yard: Yard) -> 
         "name": "retrain",
         "kind": "github",
         "secret": "s3cret-of-the-hook",
-        "submission": {"experiment": "hook", "snapshot": "uploads/r.zip", "arguments": ["--alpha={/client_payload/alpha}"]},
+        "submission": {
+            "experiment": "hook",
+            "snapshot": "uploads/r.zip",
+            "arguments": ["--alpha={/client_payload/alpha}"],
+        },
     }
     body = json.dumps({"client_payload": {"alpha": 0.25}}).encode()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from runyard.computes import put
 from runyard.dispatch import request_cancel
 from runyard.runs.model import Run
 from tests.acceptance.yard import Yard, living, running
@@ -22,7 +23,11 @@ def started(yard: Yard, experiment: str) -> Run:
 
     def look() -> Run | None:
         for run in yard.runs(experiment):
-            if run.attempt and (yard.root / "runs" / run.id / "1" / "azureml-logs" / "70_driver_log.txt").exists() and yard.log(run):
+            if (
+                run.attempt
+                and (yard.root / "runs" / run.id / "1" / "azureml-logs" / "70_driver_log.txt").exists()
+                and yard.log(run)
+            ):
                 return run
         return None
 
@@ -58,7 +63,7 @@ def test_a_script_that_flees_and_ignores_term_is_gone_after_cancel(yard: Yard) -
         "    os._exit(0)\n"
         "time.sleep(600)\n"
     )
-    yard.ports.computes.put(yard.ports.computes.get("local").__class__(name="local", kind="local", limit=2, options={"grace": 0.3}))
+    put(yard.ports, "local", options={"grace": 0.3})
     yard.drop(script, "flee/a.zip")
     run = started(yard, "flee")
     assert living(run.id)

@@ -68,7 +68,9 @@ class Yard:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.host.url, headers=headers, timeout=30)
 
-    def drop(self, script: str, name: str = "exp/a.zip", *, files: Mapping[str, str] | None = None, **config: object) -> None:
+    def drop(
+        self, script: str, name: str = "exp/a.zip", *, files: Mapping[str, str] | None = None, **config: object
+    ) -> None:
         """Move a whole zip into the drop folder."""
         path = self.root / "snapshots" / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from runyard.accept import accept, drop
 from runyard.dispatch import dispatch
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.events.blob import BlobDrop
-from runyard.ports import Compute, Message, Ports
+from runyard.ports import Compute, Message, Ports, Query
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import bury
 from runyard.runs.model import Run
@@ -69,8 +69,6 @@ class House:
 
     def runs(self) -> list[Run]:
         """All runs, newest first."""
-        from runyard.ports import Query
-
         return list(self.ports.runs.list(Query(limit=1000)).runs)
 
     def only(self) -> Run:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 
 import pytest
 
-from runyard.accept import accept, deliver, resubmit, submit
+from runyard.accept import accept, deliver, drop, resubmit, submit
 from runyard.dispatch import request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import AuthError, ConfigError, EventError, NotFoundError
@@ -44,8 +45,6 @@ def test_a_repeated_event_finds_the_run_that_exists() -> None:
     house = House()
     event = house.drop()
     house.deliver(SUBMISSIONS)
-    from runyard.accept import drop
-
     drop(house.ports, event)
     drop(house.ports, event, source="sweep")
     house.settle()
@@ -82,8 +81,6 @@ def test_a_late_copy_of_an_event_does_not_queue_a_finished_run_again() -> None:
     house.clock.advance(2)
     house.settle()
     assert State.COMPLETED is house.only().state
-    from runyard.accept import drop
-
     drop(house.ports, event)
     house.settle()
     assert [State.COMPLETED] == [r.state for r in house.runs()]
@@ -115,8 +112,6 @@ def test_what_cannot_run_becomes_a_failed_run_with_one_sentence(data: bytes, sen
     assert "config" == run.error.error_class
     assert "\n" not in run.error.message
     assert run.error.message == run.reason
-    import re
-
     assert re.search(sentence, run.error.message), run.error.message
     assert [] == house.target.submitted
 
@@ -277,7 +272,11 @@ def webhook_house() -> House:
     house = House()
     house.ports.blobs.put("uploads", "a.zip", snapshot())
     house.ports.secrets.set("webhook-retrain", SECRET)
-    template = {"experiment": "exp", "snapshot": "uploads/a.zip", "arguments": ["--alpha={/client_payload/alpha}"]}
+    template: dict[str, object] = {
+        "experiment": "exp",
+        "snapshot": "uploads/a.zip",
+        "arguments": ["--alpha={/client_payload/alpha}"],
+    }
     house.ports.webhooks.put(Webhook(name="retrain", kind="github", secret="webhook-retrain", submission=template))
     return house
 

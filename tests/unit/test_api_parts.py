@@ -9,6 +9,7 @@ import pytest
 
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
 from runyard.events.github import sign
+from tests.fakes import snapshot
 from tests.served import Served, serving
 
 SECRET = "a-secret-of-the-tests"
@@ -48,54 +49,52 @@ def post(
 def test_a_signed_delivery_starts_a_run_once_and_needs_no_token(served: Served) -> None:
     zipped = served.http.post("/api/snapshots", files={"snapshot": ("a", _zip(), "application/zip")}).json()
     submission = {"experiment": "hooked", "snapshot": zipped, "arguments": ["--alpha={/client_payload/alpha}"]}
-    assert 201 == add(served, submission=submission)
+    assert add(served, submission=submission) == 201
     body = json.dumps({"client_payload": {"alpha": 0.3}}).encode()
-    assert 202 == post(served, body, sign(SECRET, body))
-    assert 202 == post(served, body, sign(SECRET, body))
-    served.house.settle()
+    assert post(served, body, sign(SECRET, body)) == 202
+    assert post(served, body, sign(SECRET, body)) == 202
+    served.settle()
     run = served.house.only()
     assert run.spec is not None
-    assert (("--alpha=0.3",), "webhook") == (run.spec.arguments, run.origin.source)
+    assert (run.spec.arguments, run.origin.source) == (("--alpha=0.3",), "webhook")
 
 
 def _zip() -> bytes:
-    from tests.fakes import snapshot
-
     return snapshot()
 
 
 def test_a_delivery_without_the_right_signature_is_refused(served: Served) -> None:
-    assert 201 == add(served)
+    assert add(served) == 201
     body = b"{}"
-    assert 401 == post(served, body, None)
-    assert 401 == post(served, body, sign("another", body))
-    assert 401 == post(served, b"{ }", sign(SECRET, body))
-    assert [] == served.house.runs()
+    assert post(served, body, None) == 401
+    assert post(served, body, sign("another", body)) == 401
+    assert post(served, b"{ }", sign(SECRET, body)) == 401
+    assert served.house.runs() == []
 
 
 def test_a_ping_asks_for_nothing(served: Served) -> None:
-    assert 201 == add(served)
-    assert 200 == post(served, b"{}", sign(SECRET, b"{}"), event="ping")
+    assert add(served) == 201
+    assert post(served, b"{}", sign(SECRET, b"{}"), event="ping") == 200
 
 
 def test_a_delivery_that_is_too_large_is_refused(served: Served) -> None:
     body = b"x" * ((1 << 20) + 1)
-    assert 413 == post(served, body, sign(SECRET, body))
+    assert post(served, body, sign(SECRET, body)) == 413
 
 
 def test_the_secret_of_a_webhook_is_in_no_answer(served: Served) -> None:
-    assert 201 == add(served)
+    assert add(served) == 201
     listed = served.http.get("/api/webhooks")
     assert SECRET not in listed.text
     (webhook,) = listed.json()["webhooks"]
-    assert ("train", "github", "/api/webhooks/train") == (webhook["name"], webhook["kind"], webhook["path"])
-    assert SECRET == served.house.ports.secrets.get("webhook-train")
-    assert 409 == add(served)
-    assert 204 == served.http.delete("/api/webhooks/train").status_code
-    assert (None, 404) == (
+    assert (webhook["name"], webhook["kind"], webhook["path"]) == ("train", "github", "/api/webhooks/train")
+    assert served.house.ports.secrets.get("webhook-train") == SECRET
+    assert add(served) == 409
+    assert served.http.delete("/api/webhooks/train").status_code == 204
+    assert (
         served.house.ports.secrets.get("webhook-train"),
         served.http.delete("/api/webhooks/train").status_code,
-    )
+    ) == (None, 404)
 
 
 @pytest.mark.parametrize(
@@ -111,71 +110,73 @@ def test_the_secret_of_a_webhook_is_in_no_answer(served: Served) -> None:
 def test_a_webhook_that_could_never_work_is_refused_when_it_is_defined(
     served: Served, changes: dict[str, object]
 ) -> None:
-    assert 400 == add(served, **changes)
-    assert [] == served.http.get("/api/webhooks").json()["webhooks"]
+    assert add(served, **changes) == 400
+    assert served.http.get("/api/webhooks").json()["webhooks"] == []
 
 
 def test_defining_a_webhook_needs_the_token(served: Served) -> None:
     request = served.http.build_request("POST", "/api/webhooks", json={})
     del request.headers["Authorization"]
-    assert 401 == served.http.send(request).status_code
+    assert served.http.send(request).status_code == 401
 
 
 def test_computes_are_listed_set_and_removed(served: Served) -> None:
     made = served.http.put(
         "/api/computes/gpu", json={"kind": "fake", "limit": 3, "options": {"password": "x1y2", "a": 1}}
     )
-    assert 200 == made.status_code
-    assert ("gpu", 3, {"password": "********", "a": 1}) == (
+    assert made.status_code == 200
+    assert (
         made.json()["name"],
         made.json()["limit"],
         made.json()["options"],
-    )
-    assert 200 == served.http.put("/api/aliases/cluster1", json={"compute": "gpu"}).status_code
+    ) == ("gpu", 3, {"password": "********", "a": 1})
+    assert served.http.put("/api/aliases/cluster1", json={"compute": "gpu"}).status_code == 200
     paused = served.http.put("/api/computes/gpu", json={"paused": True}).json()
-    assert (True, 3, ["cluster1"]) == (paused["paused"], paused["limit"], paused["aliases"])
+    assert (paused["paused"], paused["limit"], paused["aliases"]) == (True, 3, ["cluster1"])
     names = [each["name"] for each in served.http.get("/api/computes").json()["computes"]]
-    assert ["gpu", "local"] == names
-    assert 204 == served.http.delete("/api/aliases/cluster1").status_code
-    assert 404 == served.http.delete("/api/aliases/cluster1").status_code
-    assert 204 == served.http.delete("/api/computes/gpu").status_code
-    assert 400 == served.http.put("/api/computes/new", json={"limit": 1}).status_code
-    assert 404 == served.http.put("/api/aliases/a", json={"compute": "nowhere"}).status_code
+    assert names == ["gpu", "local"]
+    assert served.http.delete("/api/aliases/cluster1").status_code == 204
+    assert served.http.delete("/api/aliases/cluster1").status_code == 404
+    assert served.http.delete("/api/computes/gpu").status_code == 204
+    assert served.http.put("/api/computes/new", json={"limit": 1}).status_code == 400
+    assert served.http.put("/api/aliases/a", json={"compute": "nowhere"}).status_code == 404
 
 
 def test_queues_are_counted_looked_into_and_sent_to(served: Served) -> None:
     sent = served.http.post(f"/api/queues/{SUBMISSIONS}/messages", content=b'{"a": 1}')
-    assert (202, True) == (sent.status_code, sent.json()["known"])
+    assert (sent.status_code, sent.json()["known"]) == (202, True)
     served.http.post(f"/api/queues/{SUBMISSIONS}/messages?delay=60", content=b"\xff")
     counts = {each["name"]: each["messages"] for each in served.http.get("/api/queues").json()["queues"]}
-    assert 2 == counts[SUBMISSIONS]
-    assert 0 == counts[BURIED]
+    assert counts[SUBMISSIONS] == 2
+    assert counts[BURIED] == 0
     first, second = served.http.get(f"/api/queues/{SUBMISSIONS}/messages").json()["messages"]
     assert ('{"a": 1}', "text", sent.json()["messageId"]) == (first["body"], first["encoding"], first["id"])
-    assert ("/w==", "base64") == (second["body"], second["encoding"])
+    assert (second["body"], second["encoding"]) == ("/w==", "base64")
     assert not served.http.post("/api/queues/elsewhere/messages", content=b"x").json()["known"]
-    assert 400 == served.http.get("/api/queues/no%20name/messages").status_code
-    assert 400 == served.http.post(f"/api/queues/{SUBMISSIONS}/messages", content=b"x" * 300_000).status_code
+    assert served.http.get("/api/queues/no%20name/messages").status_code == 400
+    assert served.http.post(f"/api/queues/{SUBMISSIONS}/messages", content=b"x" * 300_000).status_code == 400
 
 
 def test_dead_letters_are_sent_again(served: Served) -> None:
     served.house.ports.queue.send(BURIED, b"{}", properties={"source": SUBMISSIONS})
-    assert {"redriven": 1} == served.http.post("/api/queues/redrive").json()
-    assert 1 == served.house.ports.queue.counts()[SUBMISSIONS]
+    assert served.http.post("/api/queues/redrive").json() == {"redriven": 1}
+    assert served.house.ports.queue.counts()[SUBMISSIONS] == 1
 
 
 def test_prune_counts_or_removes(served: Served) -> None:
     run = served.ended(files={"outputs/a": b"x" * 100})
     served.house.clock.advance(1000)
     asked = {"runsOlderThan": 500, "dryRun": True}
-    assert (1, 100, True) == tuple(
-        served.http.post("/api/prune", json=asked).json()[key] for key in ("runs", "bytes", "dryRun")
+    assert tuple(served.http.post("/api/prune", json=asked).json()[key] for key in ("runs", "bytes", "dryRun")) == (
+        1,
+        100,
+        True,
     )
-    assert 200 == served.http.get(f"/api/runs/{run.id}").status_code
-    assert 1 == served.http.post("/api/prune", json={"runsOlderThan": 500}).json()["runs"]
-    assert 404 == served.http.get(f"/api/runs/{run.id}").status_code
-    assert 400 == served.http.post("/api/prune", json={}).status_code
-    assert 422 == served.http.post("/api/prune", json={"runsOlderThan": -1}).status_code
+    assert served.http.get(f"/api/runs/{run.id}").status_code == 200
+    assert served.http.post("/api/prune", json={"runsOlderThan": 500}).json()["runs"] == 1
+    assert served.http.get(f"/api/runs/{run.id}").status_code == 404
+    assert served.http.post("/api/prune", json={}).status_code == 400
+    assert served.http.post("/api/prune", json={"runsOlderThan": -1}).status_code == 422
 
 
 def test_the_doctor_says_what_to_do(served: Served) -> None:

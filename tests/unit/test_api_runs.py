@@ -35,15 +35,15 @@ def metrics(**values: float) -> bytes:
 
 def test_a_snapshot_with_a_submission_becomes_a_run(served: Served) -> None:
     answer = served.submit("exp", arguments=["--alpha", 0.5], tags={"a": "b"}, displayName="first")
-    assert 202 == answer.status_code
+    assert answer.status_code == 202
     run = answer.json()
     assert f"/api/runs/{run['runId']}" == answer.headers["location"]
-    assert DETAILS == set(run)
-    assert ("NotStarted", "first", {"a": "b"}) == (run["status"], run["displayName"], run["tags"])
+    assert set(run) == DETAILS
+    assert (run["status"], run["displayName"], run["tags"]) == ("NotStarted", "first", {"a": "b"})
     assert run["createdTimeUtc"].endswith("Z")
-    served.house.settle()
+    served.settle()
     shown = served.http.get(f"/api/runs/{run['runId']}").json()
-    assert ("Running", ["--alpha", "0.5"]) == (shown["status"], shown["runDefinition"]["arguments"])
+    assert (shown["status"], shown["runDefinition"]["arguments"]) == ("Running", ["--alpha", "0.5"])
     assert shown["snapshot"]["container"] == "uploads"
     assert shown["snapshot"]["name"] == shown["snapshot"]["sha256"] + ".zip"
 
@@ -51,26 +51,26 @@ def test_a_snapshot_with_a_submission_becomes_a_run(served: Served) -> None:
 def test_the_same_bytes_are_kept_once(served: Served) -> None:
     served.submit("one")
     served.submit("two")
-    assert 1 == len(served.house.ports.blobs.list("uploads"))
+    assert len(served.house.ports.blobs.list("uploads")) == 1
 
 
 def test_the_same_key_finds_the_same_run(served: Served) -> None:
     first, again = served.submit(key="k-1"), served.submit(key="k-1")
-    assert (202, 200) == (first.status_code, again.status_code)
+    assert (first.status_code, again.status_code) == (202, 200)
     assert first.json()["runId"] == again.json()["runId"]
     assert served.submit(key="k-2").json()["runId"] != first.json()["runId"]
-    assert 400 == served.submit(key="k" * 201).status_code
+    assert served.submit(key="k" * 201).status_code == 400
 
 
 def test_a_reference_to_a_stored_snapshot_is_taken(served: Served) -> None:
     zipped = {"snapshot": ("a.zip", snapshot(), "application/zip")}
     stored = served.http.post("/api/snapshots", files=zipped)
-    assert 201 == stored.status_code
+    assert stored.status_code == 201
     reference = stored.json()
     answer = served.http.post("/api/runs", json={"experiment": "exp", "snapshot": reference})
-    assert 202 == answer.status_code
+    assert answer.status_code == 202
     text = f"{reference['container']}/{reference['name']}"
-    assert 202 == served.http.post("/api/runs", json={"experiment": "exp", "snapshot": text}).status_code
+    assert served.http.post("/api/runs", json={"experiment": "exp", "snapshot": text}).status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -101,19 +101,19 @@ def test_a_bad_upload_is_one_sentence_and_keeps_nothing(served: Served, parts: d
         for name, data in parts.items()
     }
     answer = served.http.post("/api/runs", files=files)
-    assert 400 == answer.status_code, answer.text
+    assert answer.status_code == 400, answer.text
     message = answer.json()["error"]["message"]
     assert word in message
     assert "s3cret" not in message
-    assert [] == list(served.house.ports.blobs.list("uploads"))
-    assert [] == served.house.runs()
+    assert list(served.house.ports.blobs.list("uploads")) == []
+    assert served.house.runs() == []
 
 
 def test_a_broken_multipart_body_is_told(served: Served) -> None:
     for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
         answer = served.http.post("/api/runs", content=b"garbage", headers={"Content-Type": kind})
-        assert 400 == answer.status_code, answer.text
-    assert 400 == served.http.post("/api/runs", content=b"x", headers={"Content-Type": "text/plain"}).status_code
+        assert answer.status_code == 400, answer.text
+    assert served.http.post("/api/runs", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 400
 
 
 def test_too_large_a_snapshot_is_refused_while_it_comes(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,10 +126,10 @@ def test_too_large_a_snapshot_is_refused_while_it_comes(served: Served, monkeypa
             yield b"x" * (1 << 15)
 
     answer = served.http.post("/api/runs", content=body(), headers={"Content-Type": "multipart/form-data; boundary=b"})
-    assert 413 == answer.status_code
+    assert answer.status_code == 413
     monkeypatch.setattr(uploads, "MAX_SNAPSHOT", 10)
     monkeypatch.setattr("runyard.api.guard.MAX_SNAPSHOT", 1 << 30)
-    assert 400 == served.submit().status_code
+    assert served.submit().status_code == 400
 
 
 def test_a_full_disk_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_a_full_disk_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(served.house.ports.blobs, "put", full)
     answer = served.submit()
-    assert (507, "StorageFullError") == (answer.status_code, answer.json()["error"]["code"])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "StorageFullError")
 
 
 def test_runs_are_listed_newest_first_in_pages(served: Served) -> None:
@@ -160,12 +160,12 @@ def test_listings_are_narrowed(served: Served) -> None:
     def experiments(**params: str) -> list[str]:
         return [run["experiment"] for run in served.http.get("/api/runs", params=params).json()["runs"]]
 
-    assert ["done"] == experiments(status="completed")
-    assert ["busy"] == experiments(status="Running")
-    assert ["busy"] == experiments(experiment="busy")
-    assert [] == experiments(target="elsewhere")
+    assert experiments(status="completed") == ["done"]
+    assert experiments(status="Running") == ["busy"]
+    assert experiments(experiment="busy") == ["busy"]
+    assert experiments(target="elsewhere") == []
     answer = served.http.get("/api/runs?status=Sleeping")
-    assert 400 == answer.status_code
+    assert answer.status_code == 400
     assert "CancelRequested" in answer.json()["error"]["message"]
 
 
@@ -174,15 +174,15 @@ def test_the_best_runs_by_a_metric_come_first(served: Served) -> None:
         served.ended(name, files={"metrics.jsonl": metrics(mse=mse)})
     served.ended("none")
     page = served.http.get("/api/runs?sort=mse&limit=2").json()
-    assert (["b", "c"], "minimize", False) == (
+    assert (
         [run["experiment"] for run in page["runs"]],
         page["goal"],
         page["truncated"],
-    )
+    ) == (["b", "c"], "minimize", False)
     largest = served.http.get("/api/runs?sort=mse&goal=maximize").json()["runs"]
-    assert ["a", "c", "b"] == [run["experiment"] for run in largest]
-    assert 400 == served.http.get("/api/runs?sort=mse&goal=sideways").status_code
-    assert 400 == served.http.get("/api/runs?sort=mse&after=x").status_code
+    assert [run["experiment"] for run in largest] == ["a", "c", "b"]
+    assert served.http.get("/api/runs?sort=mse&goal=sideways").status_code == 400
+    assert served.http.get("/api/runs?sort=mse&after=x").status_code == 400
 
 
 def test_a_sorted_listing_says_when_it_left_runs_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +191,7 @@ def test_a_sorted_listing_says_when_it_left_runs_out(served: Served, monkeypatch
     monkeypatch.setattr(listing, "PAGE", 1)
     monkeypatch.setattr(listing, "MOST", 2)
     page = served.http.get("/api/runs?sort=mse").json()
-    assert (2, True) == (len(page["runs"]), page["truncated"])
+    assert (len(page["runs"]), page["truncated"]) == (2, True)
 
 
 def test_runs_are_found_by_a_part_of_their_id(served: Served) -> None:
@@ -199,29 +199,29 @@ def test_runs_are_found_by_a_part_of_their_id(served: Served) -> None:
     served.submit("other")
     for part in ("findme", run[-6:]):
         assert [run] == [each["runId"] for each in served.http.get(f"/api/runs?match={part}").json()["runs"]]
-    assert 400 == served.http.get("/api/runs?match=ab").status_code
+    assert served.http.get("/api/runs?match=ab").status_code == 400
 
 
 def test_a_waiting_run_shows_its_place(served: Served) -> None:
     runs = [served.submit(f"e{number}").json()["runId"] for number in range(4)]
     served.house.deliver(SUBMISSIONS)
-    assert [1, 2, 3, 4] == [served.http.get(f"/api/runs/{run}").json()["queuePosition"] for run in runs]
+    assert [served.http.get(f"/api/runs/{run}").json()["queuePosition"] for run in runs] == [1, 2, 3, 4]
 
 
 def test_history_and_attempts_are_shown(served: Served) -> None:
     run = served.ended()
     events = served.http.get(f"/api/runs/{run.id}/history").json()["events"]
-    assert ["NotStarted", "Queued"] == [event["status"] for event in events][:2]
-    assert "Completed" == events[-1]["status"]
+    assert [event["status"] for event in events][:2] == ["NotStarted", "Queued"]
+    assert events[-1]["status"] == "Completed"
     assert all(event["reason"] and event["who"] and event["timeUtc"].endswith("Z") for event in events)
     (attempt,) = served.http.get(f"/api/runs/{run.id}/attempts").json()["attempts"]
-    assert (1, "exited", 0) == (attempt["attempt"], attempt["outcome"], attempt["exitCode"])
+    assert (attempt["attempt"], attempt["outcome"], attempt["exitCode"]) == (1, "exited", 0)
 
 
 @pytest.mark.parametrize("rest", ["", "/history", "/attempts", "/metrics", "/logs", "/files", "/files/a"])
 def test_a_run_that_does_not_exist_is_not_found(served: Served, rest: str) -> None:
     answer = served.http.get(f"/api/runs/nobody_1_00000000{rest}")
-    assert (404, "NotFoundError") == (answer.status_code, answer.json()["error"]["code"])
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NotFoundError")
 
 
 def test_metrics_come_in_the_sdks_shapes(served: Served) -> None:
@@ -232,39 +232,39 @@ def test_metrics_come_in_the_sdks_shapes(served: Served) -> None:
     )
     run = served.ended(files={"metrics.jsonl": lines})
     shown = served.http.get(f"/api/runs/{run.id}/metrics").json()
-    assert {"mse": [0.5, 0.25], "alpha": 1, "bad": "NaN"} == shown["metrics"]
-    assert ["1 lines of metrics.jsonl could not be read"] == shown["problems"]
+    assert shown["metrics"] == {"mse": [0.5, 0.25], "alpha": 1, "bad": "NaN"}
+    assert shown["problems"] == ["1 lines of metrics.jsonl could not be read"]
     details = served.http.get(f"/api/runs/{run.id}").json()
-    assert {"last": 0.25, "min": 0.25, "max": 0.5, "count": 2} == details["metrics"]["mse"]
+    assert details["metrics"]["mse"] == {"last": 0.25, "min": 0.25, "max": 0.5, "count": 2}
 
 
 def test_cancel_is_a_flag_and_repeatable(served: Served) -> None:
     run = served.running()
     first = served.http.post(f"/api/runs/{run.id}/cancel", headers={"X-Runyard-Caller": "cli:alice"})
-    assert (202, "CancelRequested") == (first.status_code, first.json()["status"])
-    assert 202 == served.http.post(f"/api/runs/{run.id}/cancel").status_code
+    assert (first.status_code, first.json()["status"]) == (202, "CancelRequested")
+    assert served.http.post(f"/api/runs/{run.id}/cancel").status_code == 202
     assert "cli:alice" in [event.who for event in served.house.ports.runs.history(run.id)]
     waiting = served.submit("later").json()["runId"]
     ended = served.http.post(f"/api/runs/{waiting}/cancel")
-    assert (200, "Canceled") == (ended.status_code, ended.json()["status"])
-    assert 404 == served.http.post("/api/runs/nobody_1_00000000/cancel").status_code
+    assert (ended.status_code, ended.json()["status"]) == (200, "Canceled")
+    assert served.http.post("/api/runs/nobody_1_00000000/cancel").status_code == 404
 
 
 def test_resubmit_makes_another_run(served: Served) -> None:
     run = served.ended()
     answer = served.http.post(f"/api/runs/{run.id}/resubmit", json={"arguments": ["--alpha=1"]})
-    assert 202 == answer.status_code
-    served.house.settle()
+    assert answer.status_code == 202
+    served.settle()
     again = served.house.ports.runs.get(answer.json()["runId"])
     assert again is not None
     assert again.spec is not None
-    assert (State.RUNNING, ("--alpha=1",)) == (again.state, again.spec.arguments)
-    assert 202 == served.http.post(f"/api/runs/{run.id}/resubmit").status_code
+    assert (again.state, again.spec.arguments) == (State.RUNNING, ("--alpha=1",))
+    assert served.http.post(f"/api/runs/{run.id}/resubmit").status_code == 202
 
 
 def test_secrets_of_a_run_definition_are_masked(served: Served) -> None:
     answer = served.submit("exp", environmentVariables={"DB_PASSWORD": "hunter2", "MODE": "fast"})
-    served.house.settle()
+    served.settle()
     shown = served.http.get(f"/api/runs/{answer.json()['runId']}")
     assert "hunter2" not in shown.text
-    assert "fast" == shown.json()["runDefinition"]["environment"]["environmentVariables"]["MODE"]
+    assert shown.json()["runDefinition"]["environment"]["environmentVariables"]["MODE"] == "fast"

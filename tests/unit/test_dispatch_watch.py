@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from runyard.accept import drop
+from runyard.computes import alias, overview, put, remove, resolve
 from runyard.dispatch import dispatch, request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue, nudge
 from runyard.errors import (
@@ -304,8 +306,6 @@ def test_a_lost_dispatch_wake_is_sent_again_by_the_reconciler() -> None:
 
 
 def test_a_paused_compute_starts_nothing_until_it_is_resumed() -> None:
-    from runyard.computes import put
-
     house = House()
     put(house.ports, "local", paused=True)
     (run_id,) = started(house)
@@ -362,21 +362,18 @@ def test_prune_removes_ended_runs_and_their_event_never_runs_again() -> None:
     house.clock.advance(5)
     house.settle()
     house.clock.advance(100)
-    assert (1, 5) == (lambda r: (r.runs, r.bytes))(prune(house.ports, runs_older_than=10, dry_run=True))
+    would = prune(house.ports, runs_older_than=10, dry_run=True)
+    assert (1, 5) == (would.runs, would.bytes)
     assert 1 == len(house.runs())
     report = prune(house.ports, runs_older_than=10, snapshots_older_than=10)
     assert (1, 1) == (report.runs, report.snapshots)
     assert [] == house.runs()
-    from runyard.accept import drop
-
     drop(house.ports, event)
     house.settle()
     assert [] == [run for run in house.runs() if run.state is not State.FAILED]
 
 
 def test_compute_names_kinds_and_limits_are_checked() -> None:
-    from runyard.computes import alias, overview, put, remove, resolve
-
     house = House()
     with pytest.raises(ConfigError, match="not a compute name"):
         put(house.ports, "a b", kind="fake")

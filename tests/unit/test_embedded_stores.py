@@ -176,8 +176,8 @@ def test_looking_at_an_empty_queue_writes_nothing(stores: EmbeddedStores) -> Non
 
 
 def test_lists_of_runs_use_an_index_for_every_filter(stores: EmbeddedStores) -> None:
-    from runyard.ports import Query  # noqa: PLC0415
-    from runyard.stores.embedded.runs import _selects  # noqa: PLC0415
+    from runyard.ports import Query
+    from runyard.stores.embedded.runs import _selects
 
     queries = [
         Query(),

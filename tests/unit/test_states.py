@@ -48,7 +48,9 @@ def test_a_run_on_a_compute_came_through_starting() -> None:
 
 
 def test_an_illegal_move_names_both_states_and_what_is_legal() -> None:
-    with pytest.raises(IllegalMoveError, match="from Queued to Running; from Queued it can go to Canceled, Failed, Starting"):
+    with pytest.raises(
+        IllegalMoveError, match="from Queued to Running; from Queued it can go to Canceled, Failed, Starting"
+    ):
         check_move(State.QUEUED, State.RUNNING)
     with pytest.raises(IllegalMoveError, match="it is an ending"):
         check_move(State.COMPLETED, State.QUEUED)

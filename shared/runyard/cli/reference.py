@@ -73,16 +73,14 @@ def _names(option: Any) -> str:
 def _metavar(parameter: Any) -> str:
     if parameter.metavar:
         return str(parameter.metavar)
-    if parameter.param_type_name == "argument":
-        return str(parameter.name).upper()
-    kind = str(getattr(parameter.type, "name", "text")).split()[0]
-    return {"integer": "NUMBER", "path": "PATH"}.get(kind, "TEXT")
+    return str(parameter.name).upper().replace("_", "-")
 
 
 def _with_default(option: Any) -> str:
     text = option.help or ""
     default = option.show_default if isinstance(option.show_default, str) else option.default
-    if default in (None, False, "", ()) or option.is_flag:
+    # Anything else (no default, an empty list, a marker of the library) says nothing to a reader.
+    if option.is_flag or isinstance(default, bool) or not isinstance(default, (str, int)):
         return text
     return f"{text} Default: {default}."
 

@@ -201,6 +201,8 @@ def take_lock(root: str) -> Optional[int]:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, b"%d\n" % os.getpid())  # for people: who it is
     return descriptor
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +75,7 @@ def record_of(plan: Plan, root: Path) -> Mapping[str, Any]:
     return record
 
 
+@lru_cache(maxsize=4096)
 def split_handle(handle: Handle) -> tuple[str, int, str]:
     """(run id, attempt, remote name).
 
