@@ -41,4 +41,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -35,7 +35,7 @@ def served() -> Iterator[Served]:
 def get(served: Served, path: str = "/api/runs", **headers: str) -> httpx.Response:
     """A GET without the client's own token."""
     request = served.http.build_request(
-        "GET", path, headers={name: text.encode("latin-1") for name, text in headers.items()}
+        "GET", path, headers=[(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
     )
     if "Authorization" not in headers:
         del request.headers["Authorization"]

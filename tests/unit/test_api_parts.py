@@ -47,7 +47,7 @@ def post(
 
 
 def test_a_signed_delivery_starts_a_run_once_and_needs_no_token(served: Served) -> None:
-    zipped = served.http.post("/api/snapshots", files={"snapshot": ("a", _zip(), "application/zip")}).json()
+    zipped = served.http.post("/api/snapshots", files={"snapshot": ("a", snapshot(), "application/zip")}).json()
     submission = {"experiment": "hooked", "snapshot": zipped, "arguments": ["--alpha={/client_payload/alpha}"]}
     assert add(served, submission=submission) == 201
     body = json.dumps({"client_payload": {"alpha": 0.3}}).encode()
@@ -57,10 +57,6 @@ def test_a_signed_delivery_starts_a_run_once_and_needs_no_token(served: Served) 
     run = served.house.only()
     assert run.spec is not None
     assert (run.spec.arguments, run.origin.source) == (("--alpha=0.3",), "webhook")
-
-
-def _zip() -> bytes:
-    return snapshot()
 
 
 def test_a_delivery_without_the_right_signature_is_refused(served: Served) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from runyard.cli.context import Json, Root, RunId, connect, root_of
-from runyard.cli.outcome import CANCELED, OF_STATUS, OK, say
+from runyard.cli.outcome import CANCELED, OF_STATUS, say
 from runyard.cli.show import print_json
 from runyard.cli.up import next_step
 
@@ -36,8 +36,8 @@ def cancel(
         print_json(after)
     else:
         print(f"{found} {after['status']}")
-    if wait and OF_STATUS.get(after["status"], OK) not in {OK, CANCELED}:
-        say(f"it had ended otherwise: {after['reason']}")
+    if after["status"] in OF_STATUS and OF_STATUS[after["status"]] != CANCELED:
+        say(f"it had ended before: {after['reason']}")
 
 
 def resubmit(

@@ -13,6 +13,8 @@ from runyard.cli.main import app
 from runyard.cli.outcome import CODES
 
 PUBLISHED: Final = "docs/cli.md"
+ESCAPED: Final = "\\|"
+"""A bar inside a table's cell."""
 
 _HEAD: Final = """# Command line
 
@@ -60,7 +62,9 @@ def _section(command: Any, name: str) -> str:
 
 
 def _table(head: str, rows: list[tuple[str, str]]) -> str:
-    return f"\n| {head} | meaning |\n| --- | --- |\n" + "".join(f"| {name} | {_cell(text)} |\n" for name, text in rows)
+    return f"\n| {head} | meaning |\n| --- | --- |\n" + "".join(
+        f"| {name.replace('|', ESCAPED)} | {_cell(text)} |\n" for name, text in rows
+    )
 
 
 def _names(option: Any) -> str:
@@ -90,7 +94,7 @@ def _text(text: str | None) -> str:
 
 
 def _cell(text: str) -> str:
-    return _text(text).replace("|", "\\|").replace("<", "&lt;")
+    return _text(text).replace("|", ESCAPED).replace("<", "&lt;")
 
 
 def main() -> None:

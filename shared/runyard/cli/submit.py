@@ -92,9 +92,9 @@ def served(root: Path | None, *, wait: bool) -> Iterator[Client]:
 def _send(client: Client, source: str, asked: Asked, key: str | None, *, quiet: bool) -> tuple[RunDetails, bool]:
     place: Path | str = Path(source) if Path(source).exists() else source
     if quiet or colourless():
-        return client.submit(place, asked, key=key)
+        return client.submit_once(place, asked, key=key)
     with _bar() as progress:
-        return client.submit(place, asked, key=key, progress=progress)
+        return client.submit_once(place, asked, key=key, progress=progress)
 
 
 @contextmanager

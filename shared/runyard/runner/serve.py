@@ -79,7 +79,12 @@ class Supervisor:
             self.yard.loop.step(block=not self._waiting)
             if self._waiting:
                 self.yard.start(self._waiting.pop(0))
-        os.unlink(self._path)
+        if not self._is_orphaned():
+            os.unlink(self._path)
+
+    def _is_orphaned(self) -> bool:
+        """Whether the root was removed, and perhaps made anew: then what is there now is another's."""
+        return os.fstat(self._lock).st_nlink == 0
 
     def _is_done(self) -> bool:
         if self.yard.attempts or self._waiting or not self.yard.trash.is_empty:
@@ -93,6 +98,7 @@ class Supervisor:
 
     def _beat(self) -> None:
         os.utime(self._lock)
+        self._leaving = self._leaving or self._is_orphaned()
         self.yard.loop.call_after(min(HEARTBEAT, self._linger / 2), self._beat)
 
     def _accept(self) -> None:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from runyard.api.shapes import CheckShape, PruneShape, RunDetails
 from runyard.sdk.connection import TIMEOUT, Connection
@@ -18,7 +18,7 @@ from runyard.sdk.runs import Runs
 if TYPE_CHECKING:
     import httpx
 
-    from runyard.sdk.submitting import Asked, Progress
+    from runyard.sdk.submitting import Asked, Options, Progress
     from runyard.services import Services
 
 
@@ -89,16 +89,37 @@ class Client:
         return cls(http, on_close=services.close, embedded=True)
 
     def submit(
-        self, source: Path | str, asked: Asked, *, key: str | None = None, progress: Progress | None = None
-    ) -> tuple[RunDetails, bool]:
-        """Ask for a run; returns it, and whether this call made it.
+        self,
+        source: Path | str,
+        *,
+        experiment: str | None = None,
+        key: str | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[Options],
+    ) -> RunDetails:
+        """Ask for a run, and return it at once.
 
         Args:
             source: A directory, a zip, or ``container/name`` of a snapshot that the service has.
-            asked: What to do with it.
+            experiment: The name that groups runs; the directory's or zip's own when not given.
             key: The request's identity: the same one finds the run that exists.
             progress: Told of packing and uploading.
+            options: What else the submission says: ``runconfig``, ``target``, ``script``, ``arguments``,
+                ``environment_variables``, ``tags``, ``display_name``, ``priority``.
+
+        Raises:
+            ConfigError: if the service refuses it, or there is nothing at ``source``.
+            TransientError: if the host does not answer; with a key the call may be repeated.
         """
+        from runyard.sdk.submitting import Asked, experiment_name  # noqa: PLC0415
+
+        asked = Asked(experiment=experiment or experiment_name(Path(source)), **options)
+        return self.submit_once(source, asked, key=key, progress=progress)[0]
+
+    def submit_once(
+        self, source: Path | str, asked: Asked, *, key: str | None = None, progress: Progress | None = None
+    ) -> tuple[RunDetails, bool]:
+        """As :meth:`submit`; also returns whether this call made the run, or the key found one."""
         from runyard.sdk.submitting import post_run  # noqa: PLC0415 - pathspec and what it brings
 
         run, created = post_run(self._connection, source, asked, key=key, progress=progress)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, TypedDict
 
 from runyard.errors import ConfigError
 from runyard.sdk.connection import Connection
@@ -20,6 +20,19 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done (``packing``, ``uploading``), the bytes done and the bytes in total."""
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class Options(TypedDict, total=False):
+    """What a submission may say besides its experiment and its snapshot."""
+
+    runconfig: str | Mapping[str, Any] | None
+    target: str | None
+    script: str | None
+    arguments: Sequence[str] | None
+    environment_variables: Mapping[str, str]
+    tags: Mapping[str, str]
+    display_name: str
+    priority: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,8 +37,8 @@ def open_socket(path: Path) -> socket.socket:
     Raises:
         OSError: if nobody listens there.
     """
-    connection = socket.socket(socket.AF_UNIX)
     short, descriptor = wire.short_path(str(path))
+    connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(short)
     except OSError:

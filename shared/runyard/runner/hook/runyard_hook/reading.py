@@ -45,11 +45,20 @@ def _add(values, name, kind, value):
     if kind == TABLE:
         columns = values.setdefault(name, {})
         for column, cells in value.items():
-            columns.setdefault(column, []).extend(cells if isinstance(cells, list) else [cells])
-    elif kind == LIST:
-        values.setdefault(name, []).extend(value)
+            _extend(columns.setdefault(column, []), cells if isinstance(cells, list) else [cells])
     else:
-        values.setdefault(name, []).append(value)
+        _extend(values.setdefault(name, []), value if kind == LIST else [value])
+
+
+def _extend(cells, more):
+    """Add cells; one of another kind than the first has becomes ``None``, as in the SDK."""
+    for cell in more:
+        first = next((known for known in cells if known is not None), None)
+        cells.append(cell if first is None or cell is None or _kind(first) == _kind(cell) else None)
+
+
+def _kind(value):
+    return "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
 
 
 def _shape(kind, value):
