@@ -18,7 +18,7 @@ from runyard.errors import (
     UnsupportedError,
 )
 from runyard.ports import Absent, Running, Waiting
-from runyard.reconcile import is_known, prune, reconcile, redrive, sweep
+from runyard.reconcile import is_known, prune, reconcile, recover, redrive, sweep
 from runyard.runs.states import State
 from runyard.watch import watch
 from tests.fakes import FakeTarget, runconfig, snapshot
@@ -391,3 +391,47 @@ def test_compute_names_kinds_and_limits_are_checked() -> None:
         alias(house.ports, "x", "nobody")
     with pytest.raises(NotFoundError):
         remove(house.ports, "nobody")
+
+
+def test_a_slot_whose_dispatcher_died_before_the_claim_is_given_back() -> None:
+    house = House(limit=1)
+    house.drop()
+    house.deliver(SUBMISSIONS)
+    for message in house.ports.queue.receive(FAKE, most=10, lock=60):
+        house.ports.queue.complete(message)
+    house.ports.gates.take("local", at=house.clock.now())  # and here it died
+    house.settle()
+    assert [] == house.target.submitted
+    for _ in range(10):
+        house.clock.advance(30)
+        reconcile(house.ports)
+        house.settle()
+    assert 1 == len(house.target.submitted)
+
+
+def test_a_host_that_takes_a_root_over_goes_on_at_once() -> None:
+    house = House(limit=2)
+    house.drop("exp/slot.zip")
+    house.drop("exp/claim.zip")
+    house.deliver(SUBMISSIONS)
+    house.deliver(FAKE, most=1)
+    ids = [job.split("/")[0] for job in house.target.submitted]
+    for run_id in ids:  # claimed, never handed over
+        house.target.seen[f"{run_id}/1"] = lambda h: Absent(handle=h)
+    house.target.submitted.clear()
+    house.ports.gates.take("local", at=house.clock.now())
+    recover(house.ports)
+    house.clock.advance(1)
+    house.settle()
+    assert sorted(run.id for run in house.runs()) == sorted(job.split("/")[0] for job in house.target.submitted)
+    assert {1} == {run.attempt for run in house.runs()}
+
+
+def test_a_take_over_that_is_refused_fails_the_run() -> None:
+    house = House()
+    (run_id,) = started(house)
+    house.target.seen[f"{run_id}/1"] = lambda h: Absent(handle=h)
+    house.target.plan_error = UnsupportedError("the compute was changed meanwhile")
+    house.clock.advance(400)
+    house.settle()
+    assert State.FAILED is state(house, run_id)

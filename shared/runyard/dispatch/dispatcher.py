@@ -49,6 +49,8 @@ def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
         ports.gates.release(compute.name, run.id)
         wake_dispatch(ports, compute)
         return None
+    if run.state is not State.QUEUED:
+        return None  # on its compute already: the poll of its slot decides what is next
     return claim(ports, compute, run, slot)
 
 

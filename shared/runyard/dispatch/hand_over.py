@@ -89,8 +89,12 @@ def take_over(ports: Ports, compute: Compute, run: Run) -> None:
     if slot is None:
         return
     target = ports.targets.get(compute.kind)
-    plan = target.plan(Job(run=run, compute=compute, attempt=run.attempt, slot=slot.index))
-    target.prepare(plan)
+    try:
+        plan = target.plan(Job(run=run, compute=compute, attempt=run.attempt, slot=slot.index))
+        target.prepare(plan)
+    except RunyardError as error:
+        refuse(ports, compute, run, error)
+        return
     now = ports.clock.now()
     move = Move(state=None, reason=f"claim of attempt {run.attempt} expired: taken over", at=now)
     change = transition(run, [move], who="dispatch", claimed_until=now + CLAIM)

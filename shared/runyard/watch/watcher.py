@@ -6,11 +6,11 @@ import logging
 from typing import Any, Final
 
 from runyard.dispatch.cancel import press_cancel
-from runyard.dispatch.hand_over import take_over
-from runyard.dispatch.wakes import read_tick, send_tick
+from runyard.dispatch.hand_over import CLAIM, take_over
+from runyard.dispatch.wakes import read_tick, send_tick, wake_dispatch
 from runyard.errors import ConflictError, TargetError
 from runyard.finalize import finish, free_slot
-from runyard.ports import Absent, Compute, Ended, Observation, Ports, Running, Unreachable
+from runyard.ports import Absent, Compute, Ended, Observation, Ports, Running, Slot, Unreachable, Waiting
 from runyard.runs.model import Handle, Run
 from runyard.runs.moves import Move, transition
 from runyard.runs.states import State
@@ -58,7 +58,8 @@ def observe(ports: Ports, compute: Compute) -> None:
     for slot in ports.gates.slots(compute.name):
         run = ports.runs.get(slot.run_id)
         if run is None or run.state is State.NOT_STARTED or run.state is State.QUEUED:
-            continue  # a dispatcher is between its writes; an orphan is the reconciler's
+            _give_back(ports, compute, slot, run)
+            continue
         if run.has_ended:
             free_slot(ports, compute, run.id)
         elif run.handle is not None:
@@ -70,6 +71,15 @@ def observe(ports: Ports, compute: Compute) -> None:
         return
     for run, seen in zip(polled, ports.targets.get(compute.kind).poll(handles), strict=True):
         _apply(ports, compute, run, seen)
+
+
+def _give_back(ports: Ports, compute: Compute, slot: Slot, run: Run | None) -> None:
+    """A slot whose run was never claimed: its dispatcher died between two writes, if it is not there right now."""
+    if ports.clock.now() - slot.taken < CLAIM:
+        return
+    priority, enqueued = (run.priority, run.created) if run is not None else (0, slot.taken)
+    ports.gates.put_back(compute.name, Waiting(run_id=slot.run_id, priority=priority, enqueued=enqueued))
+    wake_dispatch(ports, compute)
 
 
 def _apply(ports: Ports, compute: Compute, run: Run, seen: Observation) -> None:

@@ -1,0 +1,38 @@
+"""What a host does first on a root that it takes over: its predecessor is gone, so nobody is between two writes."""
+
+from __future__ import annotations
+
+from runyard.dispatch.wakes import WATCH, nudge, wake_dispatch
+from runyard.errors import ConflictError
+from runyard.ports import Compute, Ports, Slot, Waiting
+from runyard.runs.moves import Move, transition
+from runyard.runs.states import State
+
+
+def recover(ports: Ports) -> None:
+    """Undo half-made dispatches and have every compute in use looked at; for a host that is alone on its root.
+
+    A slot whose run was not claimed yet goes back to the waiting list, and a claim counts as expired: the poll that
+    follows either finds the job, or hands it over again under the same attempt number.
+    """
+    for compute in ports.computes.list():
+        slots = ports.gates.slots(compute.name)
+        for slot in slots:
+            _free_or_expire(ports, compute, slot)
+        if slots:
+            ports.queue.wake(WATCH, nudge(compute.name))
+        wake_dispatch(ports, compute)
+
+
+def _free_or_expire(ports: Ports, compute: Compute, slot: Slot) -> None:
+    run = ports.runs.get(slot.run_id)
+    if run is None or run.state in {State.NOT_STARTED, State.QUEUED}:
+        priority, enqueued = (run.priority, run.created) if run is not None else (0, slot.taken)
+        ports.gates.put_back(compute.name, Waiting(run_id=slot.run_id, priority=priority, enqueued=enqueued))
+    elif run.state is State.STARTING:
+        now = ports.clock.now()
+        move = Move(state=None, reason="the host that was starting it is gone; a new one took over", at=now)
+        try:
+            ports.runs.transition(transition(run, [move], who="recover", claimed_until=now))
+        except ConflictError:
+            return  # it is moving: nothing to recover
