@@ -183,7 +183,7 @@ def test_a_broken_connection_is_a_transient_error(fault: httpx.HTTPError) -> Non
     ],
 )
 def test_experiments_are_named_after_folders(path: str, name: str) -> None:
-    assert experiment_name(Path("/tmp") / path) == name
+    assert experiment_name(Path("folder") / path) == name
 
 
 def test_the_users_name_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:

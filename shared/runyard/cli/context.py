@@ -19,6 +19,9 @@ RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id, its beginning or end if only one run has it, or `latest`.")
 ]
 
+Runconfig = Annotated[str | None, typer.Option(help="Which run configuration of the snapshot: a name or a path in it.")]
+Target = Annotated[str | None, typer.Option(help="The compute, instead of the run configuration's.")]
+
 _AGE: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 

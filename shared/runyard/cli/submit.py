@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runyard.cli.context import Json, Root, connect, pairs, root_of
+from runyard.cli.context import Json, Root, Runconfig, Target, connect, pairs, root_of
 from runyard.cli.logs import print_log
 from runyard.cli.outcome import OF_STATUS, say
 from runyard.cli.show import between, colourless, print_json
@@ -33,14 +33,18 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option
     experiment: Annotated[
         str | None, typer.Option(help="The name that groups runs.", show_default="the directory's name")
     ] = None,
-    runconfig: Annotated[
-        str | None, typer.Option(help="Which run configuration of the snapshot: a name or a path in it.")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="The compute, instead of the run configuration's.")] = None,
+    runconfig: Runconfig = None,
+    target: Target = None,
     arg: Annotated[
         list[str] | None, typer.Option(help="An argument of the script, instead of its own; --arg=--alpha=0.5. Repeat.")
     ] = None,
+    script: Annotated[str | None, typer.Option(help="The script, instead of the run configuration's.")] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="An environment variable of the script. Repeat.")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A tag of the run. Repeat.")] = None,
+    name: Annotated[str, typer.Option(help="Shown with the run.", show_default=False)] = "",
+    priority: Annotated[int, typer.Option(min=-100, max=100, help="Higher goes first; equal ones by age.")] = 0,
     wait: Annotated[
         bool, typer.Option("--wait", help="Show the log and wait for the end; plays host if none runs.")
     ] = False,
@@ -55,8 +59,12 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option
         experiment=experiment or experiment_name(Path(source)),
         runconfig=runconfig,
         target=target,
+        script=script,
         arguments=arg,
+        environment_variables=pairs(env, "--env"),
         tags=pairs(tag, "--tag"),
+        display_name=name,
+        priority=priority,
     )
     with served(root, wait=wait) as client:
         run, created = _send(client, source, asked, key, quiet=json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from runyard.cli.context import Json, Root, connect, pairs
+from runyard.cli.context import Json, Root, Runconfig, Target, connect, pairs
 from runyard.cli.outcome import say
 from runyard.cli.show import local_time, print_json, print_table
 from runyard.cli.up import PORT
@@ -34,8 +34,8 @@ def add(  # noqa: PLR0913, PLR0917 - each is an option
         str | None, typer.Option(help="The runs' experiment.", show_default="the webhook's name")
     ] = None,
     kind: Annotated[str, typer.Option(help="How deliveries are signed.")] = "github",
-    runconfig: Annotated[str | None, typer.Option(help="Which run configuration of the snapshot.")] = None,
-    target: Annotated[str | None, typer.Option(help="The compute.")] = None,
+    runconfig: Runconfig = None,
+    target: Target = None,
     arg: Annotated[
         list[str] | None,
         typer.Option(

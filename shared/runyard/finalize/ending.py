@@ -9,9 +9,9 @@ from typing import Final
 from runyard.dispatch.wakes import wake_dispatch
 from runyard.errors import TargetError
 from runyard.ports import Compute, Ended, Ports, Waiting
-from runyard.runs.metrics import summarise
+from runyard.runs.metrics import summarise, tags_of
 from runyard.runs.model import Attempt, MetricSummary, Run, RunError
-from runyard.runs.moves import Move, transition
+from runyard.runs.moves import Move, Transition, transition
 from runyard.runs.states import State
 
 RUNS: Final = "runs"
@@ -28,45 +28,51 @@ def finish(ports: Ports, compute: Compute, run: Run, seen: Ended) -> None:
     Raises:
         ConflictError: if somebody else changed the run first; the next poll comes here again.
     """
-    now = ports.clock.now()
-    ended = seen.ended or now
-    moves = _moves_to_finalizing(run, seen, ended)
     error = failure_of(seen)
-    again = error is not None and _may_run_again(run, seen)
-    if again:
-        assert error is not None
-        number = f"attempt {run.attempt} of {1 + (run.spec.retries if run.spec else 0)}"
-        moves.append(Move(state=State.QUEUED, reason=f"{number}: {error.message}; it will run again", at=now))
-        change = transition(
-            run, moves, who="watch", row=_attempt(ports, run, seen, ended), handle=None, claimed_until=None
-        )
-    else:
-        state, reason = _final(run, seen, error)
-        moves.append(Move(state=state, reason=reason, at=now))
-        change = transition(
-            run,
-            moves,
-            who="watch",
-            row=_attempt(ports, run, seen, ended),
-            ended=ended,
-            started=seen.started or run.started,
-            exit_code=seen.exit_code,
-            error=error if state is State.FAILED else None,
-            log_bytes=seen.log_bytes,
-            log_complete=seen.log_complete,
-            metrics=read_metrics(ports, run.id, run.attempt),
-            claimed_until=None,
-        )
+    again = error if error is not None and _may_run_again(run, seen) else None
+    change = _requeue(ports, run, seen, again) if again is not None else _end(ports, run, seen, error)
     stored = ports.runs.transition(change)
     level = logging.WARNING if error is not None else logging.INFO
     log.log(level, "%s: %s, %s", run.id, stored.status, stored.reason, extra={"action": "end", **stored.log_context()})
     _clean_up(ports, run)
-    if again:
-        entry = Waiting(run_id=run.id, priority=run.priority, enqueued=run.created)
-        ports.gates.put_back(compute.name, entry)
+    if again is not None:
+        ports.gates.put_back(compute.name, Waiting(run_id=run.id, priority=run.priority, enqueued=run.created))
         wake_dispatch(ports, compute)
     else:
         free_slot(ports, compute, run.id)
+
+
+def _requeue(ports: Ports, run: Run, seen: Ended, error: RunError) -> Transition:
+    """Back to the waiting list, for the attempt that the run asked for."""
+    now = ports.clock.now()
+    number = f"attempt {run.attempt} of {1 + (run.spec.retries if run.spec else 0)}"
+    again = Move(state=State.QUEUED, reason=f"{number}: {error.message}; it will run again", at=now)
+    moves = [*_moves_to_finalizing(run, seen, seen.ended or now), again]
+    row = _attempt(ports, run, seen, seen.ended or now)
+    return transition(run, moves, who="watch", row=row, handle=None, claimed_until=None)
+
+
+def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transition:
+    """To the run's ending, with what its script logged."""
+    now = ports.clock.now()
+    ended = seen.ended or now
+    state, reason = _final(run, seen, error)
+    metrics, tags = read_logged(ports, run.id, run.attempt)
+    return transition(
+        run,
+        [*_moves_to_finalizing(run, seen, ended), Move(state=state, reason=reason, at=now)],
+        who="watch",
+        row=_attempt(ports, run, seen, ended),
+        ended=ended,
+        started=seen.started or run.started,
+        exit_code=seen.exit_code,
+        error=error if state is State.FAILED else None,
+        log_bytes=seen.log_bytes,
+        log_complete=seen.log_complete,
+        metrics=metrics,
+        tags={**run.tags, **tags},
+        claimed_until=None,
+    )
 
 
 def free_slot(ports: Ports, compute: Compute, run_id: str) -> None:
@@ -95,17 +101,18 @@ _CODES: Final = {
 }
 
 
-def read_metrics(ports: Ports, run_id: str, attempt: int) -> dict[str, MetricSummary]:
-    """Summarise what the attempt's script logged."""
+def read_logged(ports: Ports, run_id: str, attempt: int) -> tuple[dict[str, MetricSummary], dict[str, str]]:
+    """What the attempt's script logged: its metrics in summary, and the tags it gave its run."""
     name = f"{run_id}/{attempt}/metrics.jsonl"
     info = ports.blobs.head(RUNS, name)
     if info is None or info.size == 0:
-        return {}
+        return {}, {}
     reader = ports.blobs.open(RUNS, name)
     try:
-        return summarise(reader.read(0, min(info.size, MAX_METRICS)).splitlines())
+        lines = reader.read(0, min(info.size, MAX_METRICS)).splitlines()
     finally:
         reader.close()
+    return summarise(lines), tags_of(lines)
 
 
 def _moves_to_finalizing(run: Run, seen: Ended, ended: float) -> list[Move]:
