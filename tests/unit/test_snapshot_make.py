@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runyard.errors import SnapshotError
+from runyard.runconfig.locate import is_setting
 from runyard.snapshot import make as module
 from runyard.snapshot.archive import open_archive
 from runyard.snapshot.make import make_snapshot
@@ -151,3 +152,16 @@ def test_what_cannot_go_in_is_named(project: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(SnapshotError, match="holds no files"):
         make_snapshot(tmp_path / "empty", tmp_path / "s.zip")
+
+
+def test_what_a_run_needs_is_kept_whatever_the_ignore_file_says(tmp_path: Path) -> None:
+    (tmp_path / ".azureml").mkdir()
+    (tmp_path / ".azureml" / "local").write_text("script: train.py")
+    (tmp_path / ".azureml" / "config.json").write_text("{}")
+    (tmp_path / "train.py").write_text("")
+    (tmp_path / ".amlignore").write_text(".azureml\n.git\noutputs\n")
+    make_snapshot(tmp_path, tmp_path.parent / "out.zip", keep=is_setting)
+    with zipfile.ZipFile(tmp_path.parent / "out.zip") as archive:
+        names = set(archive.namelist())
+    assert names >= {".azureml/local", "train.py"}
+    assert ".azureml/config.json" not in names

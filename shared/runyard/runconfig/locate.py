@@ -31,6 +31,17 @@ def is_candidate(name: str) -> bool:
     return base.lower().endswith(SUFFIX) or "." not in base
 
 
+def is_setting(name: str) -> bool:
+    """Whether a snapshot needs this name to be run: run configurations, what they name beside them, and their folders.
+
+    The SDK's own ``.amlignore`` leaves ``.azureml/`` out of the zip, as it sent the run configuration beside it.
+    """
+    if name.rstrip("/") in FOLDERS:
+        return True
+    folder, _, base = name.partition("/")
+    return is_candidate(name) or (folder in FOLDERS and base in {"conda_dependencies.yml", "environment.yml"})
+
+
 def keeper(wanted: str | None = None) -> Callable[[str], bool]:
     """Which names of a zip :func:`choose` needs to see; also every file of the two folders, for what it refers to."""
     exact = frozenset(BODIES) | frozenset(_spellings(wanted) if wanted else ())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypedDict
 
 from runyard.errors import ConfigError
+from runyard.runconfig.locate import is_setting
 from runyard.sdk.connection import Connection
 from runyard.snapshot.make import MAX_BYTES, make_snapshot
 
@@ -120,7 +121,8 @@ def open_snapshot(source: Path, progress: Progress | None) -> BinaryIO:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
             tell = progress
-            make_snapshot(source, file, progress=None if tell is None else lambda a, b: tell("packing", a, b))
+            packing = None if tell is None else lambda a, b: tell("packing", a, b)
+            make_snapshot(source, file, progress=packing, keep=is_setting)
             file.seek(0)
         except BaseException:
             file.close()

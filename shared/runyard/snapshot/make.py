@@ -62,7 +62,17 @@ class _Source:
     is_executable: bool
 
 
-def make_snapshot(directory: Path, out: BinaryIO | Path, *, progress: Progress | None = None) -> SnapshotSummary:
+def _nothing(_name: str) -> bool:
+    return False
+
+
+def make_snapshot(
+    directory: Path,
+    out: BinaryIO | Path,
+    *,
+    progress: Progress | None = None,
+    keep: Callable[[str], bool] = _nothing,
+) -> SnapshotSummary:
     """Zip a directory: sorted, stored, without times, with the executable bit and no other mode.
 
     Files are stored, not deflated, as the SDK does: results of compressors differ between machines.
@@ -71,6 +81,7 @@ def make_snapshot(directory: Path, out: BinaryIO | Path, *, progress: Progress |
         directory: What to zip; its ``.amlignore``, else its ``.gitignore``, says what to leave out.
         out: Where to; a path appears whole or not at all, a file must be open for reading and writing.
         progress: Called after each piece.
+        keep: Names (of folders with a slash at the end) that are zipped even where the ignore file leaves them out.
 
     Raises:
         SnapshotError: if there is nothing to zip, it is too large, a file cannot be read, or a link leads out of it.
@@ -79,7 +90,7 @@ def make_snapshot(directory: Path, out: BinaryIO | Path, *, progress: Progress |
     if not directory.is_dir():
         raise SnapshotError(f"{directory} is not a directory")
     skip = os.path.realpath(out) if isinstance(out, Path) else ""
-    sources = sorted(_sources(directory, _ignores(directory), skip), key=lambda source: source.name)
+    sources = sorted(_sources(directory, _ignores(directory), skip, keep), key=lambda source: source.name)
     files = [source for source in sources if not source.is_folder]
     total = sum(source.size for source in files)
     largest = tuple((file.name, file.size) for file in heapq.nlargest(_LARGEST, files, key=lambda file: file.size))
@@ -116,8 +127,12 @@ def _ignores(directory: Path) -> GitIgnoreSpec:
         raise SnapshotError(f"{directory / name}: {error}") from None
 
 
-def _sources(directory: Path, ignores: GitIgnoreSpec, skip: str) -> Iterator[_Source]:
+def _sources(directory: Path, ignores: GitIgnoreSpec, skip: str, keep: Callable[[str], bool]) -> Iterator[_Source]:
     """Everything that is not ignored. A folder stays, empty, when only what is in it is ignored (``data/``)."""
+
+    def ignored(name: str) -> bool:
+        return bool(ignores.match_file(name)) and not keep(name)
+
     root = os.path.realpath(directory)
     can_prune = all(pattern.include is not False for pattern in ignores.patterns)
     waiting: list[tuple[str, str, tuple[str, ...]]] = [(root, "", (root,))]
@@ -128,19 +143,19 @@ def _sources(directory: Path, ignores: GitIgnoreSpec, skip: str) -> Iterator[_So
             _check_name(name)
             path = entry.path
             if entry.is_symlink():
-                if ignores.match_file(name) or ignores.match_file(name + "/"):
+                if ignored(name) or ignored(name + "/"):
                     continue
                 path = _real(entry, name, root)
             status = _status(path)
             if not stat.S_ISDIR(status.st_mode):
-                if path != skip and not ignores.match_file(name):
+                if path != skip and not ignored(name):
                     yield _file(name, path, status)
                 continue
             if path in above:
                 raise SnapshotError(f"{name} is a link to a folder around itself; leave it out with an .amlignore file")
-            if not ignores.match_file(name):
+            if not ignored(name):
                 yield _Source(name + "/", path, 0, is_folder=True, is_executable=True)
-            if not (can_prune and ignores.match_file(name + "/")):
+            if not (can_prune and ignored(name + "/")):
                 waiting.append((path, name + "/", (*above, path)))
 
 
