@@ -90,7 +90,13 @@ def make_snapshot(
     if not directory.is_dir():
         raise SnapshotError(f"{directory} is not a directory")
     skip = os.path.realpath(out) if isinstance(out, Path) else ""
-    sources = sorted(_sources(directory, _ignores(directory), skip, keep), key=lambda source: source.name)
+    ignores = _ignores(directory)
+
+    def ignored(name: str) -> bool:
+        return bool(ignores.match_file(name)) and not keep(name)
+
+    can_prune = all(pattern.include is not False for pattern in ignores.patterns)
+    sources = sorted(_sources(directory, ignored, can_prune, skip), key=lambda source: source.name)
     files = [source for source in sources if not source.is_folder]
     total = sum(source.size for source in files)
     largest = tuple((file.name, file.size) for file in heapq.nlargest(_LARGEST, files, key=lambda file: file.size))
@@ -127,14 +133,9 @@ def _ignores(directory: Path) -> GitIgnoreSpec:
         raise SnapshotError(f"{directory / name}: {error}") from None
 
 
-def _sources(directory: Path, ignores: GitIgnoreSpec, skip: str, keep: Callable[[str], bool]) -> Iterator[_Source]:
+def _sources(directory: Path, ignored: Callable[[str], bool], can_prune: bool, skip: str) -> Iterator[_Source]:
     """Everything that is not ignored. A folder stays, empty, when only what is in it is ignored (``data/``)."""
-
-    def ignored(name: str) -> bool:
-        return bool(ignores.match_file(name)) and not keep(name)
-
     root = os.path.realpath(directory)
-    can_prune = all(pattern.include is not False for pattern in ignores.patterns)
     waiting: list[tuple[str, str, tuple[str, ...]]] = [(root, "", (root,))]
     while waiting:
         folder, prefix, above = waiting.pop()
