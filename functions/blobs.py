@@ -2,6 +2,7 @@
 
 import azure.functions as func
 
+from functions.bindings import event_of
 from runyard.accept import drop
 from runyard.events.blob import parse_blob_event
 from runyard.services import current
@@ -13,14 +14,6 @@ blueprint = func.Blueprint()
 @blueprint.event_grid_trigger(arg_name="event")
 def blob_created(event: func.EventGridEvent) -> None:
     """Tell accept of a snapshot."""
-    found = parse_blob_event(
-        {
-            "id": event.id,
-            "eventType": event.event_type,
-            "subject": event.subject,
-            "eventTime": event.event_time,
-            "data": event.get_json(),
-        }
-    )
+    found = parse_blob_event(event_of(event))
     if found is not None:
         drop(current().ports, found)

@@ -2,6 +2,7 @@
 
 import azure.functions as func
 
+from functions.bindings import enqueued_at
 from runyard.accept import accept
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.services import current
@@ -13,7 +14,4 @@ blueprint = func.Blueprint()
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=SUBMISSIONS, connection="ServiceBus")
 def accept_submission(message: func.ServiceBusMessage) -> None:
     """Make a run of a submission."""
-    services = current()
-    sent = message.enqueued_time_utc
-    enqueued = sent.timestamp() if sent is not None else services.ports.clock.now()
-    accept(services.ports, message.get_body(), message_id=message.message_id, enqueued=enqueued)
+    accept(current().ports, message.get_body(), message_id=message.message_id, enqueued=enqueued_at(message))
