@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -297,3 +298,46 @@ def test_counts_include_scheduled_and_locked_messages(queue: Queue) -> None:
     one(queue)
     queue.send("p", b"")
     assert dict(queue.counts()) == {"p": 1, "q": 2}
+
+
+def test_wait_names_the_queues_that_have_something(queue: Queue, clock: ManualClock) -> None:
+    queue.send("p", b"")
+    queue.send("q", b"")
+    queue.send("late", b"", delay=30)
+    assert sorted(queue.wait(["late", "q", "none", "p"], 60)) == ["p", "q"]
+    one(queue, "p")
+    assert list(queue.wait(["none", "p", "q"], 60)) == ["q"]
+    clock.advance(60)
+    assert sorted(queue.wait(["late", "p"], 60)) == ["late", "p"]
+
+
+def test_wait_comes_back_with_nothing_when_the_time_is_over(queue: Queue) -> None:
+    queue.send("other", b"")
+    assert list(queue.wait(["q"], 0.01)) == []
+    assert list(queue.wait([], 0.01)) == []
+
+
+def test_an_interrupted_wait_comes_back_at_once_even_if_it_begins_later(queue: Queue) -> None:
+    queue.interrupt()
+    began = time.monotonic()
+    assert list(queue.wait(["q"], 30)) == []
+    assert time.monotonic() - began < 10
+
+
+def test_an_interrupt_hides_no_message(queue: Queue) -> None:
+    queue.send("q", b"")
+    queue.interrupt()
+    assert list(queue.wait(["q"], 0)) == ["q"]
+
+
+def test_several_messages_are_completed_at_once_and_the_lost_ones_named(queue: Queue, clock: ManualClock) -> None:
+    queue.send("p", b"a", message_id="lost")
+    first = one(queue, "p")
+    clock.advance(30)
+    queue.send("q", b"b")
+    queue.send("q", b"c")
+    others = receive(queue)
+    clock.advance(30)
+    assert [message.id for message in queue.complete_many([first, *others])] == ["lost"]
+    assert dict(queue.counts()) == {"p": 1}
+    assert list(queue.complete_many([])) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import select
 import signal
 import sys
 import threading
@@ -57,7 +58,7 @@ class House:
 
     def plan(
         self,
-        script: str | Mapping[str, str | bytes],
+        source: str | Mapping[str, str | bytes],
         *,
         compute: Compute = COMPUTE,
         attempt: int = 1,
@@ -66,7 +67,7 @@ class House:
     ) -> Plan:
         """The plan of a new run of a script (or of several files)."""
         number = next(_numbers)
-        files = {"train.py": script} if isinstance(script, str) else script
+        files = {"train.py": source} if isinstance(source, str) else source
         path = self.root / "snapshots" / f"{number}.zip"
         path.write_bytes(make_zip(files))
         status = path.stat()
@@ -80,13 +81,13 @@ class House:
         self.runs.append(run.id)
         return self.target.plan(Job(run=run, compute=compute, attempt=attempt, slot=slot))
 
-    def start(self, script: str | Mapping[str, str | bytes], **changes: Any) -> Handle:
+    def start(self, source: str | Mapping[str, str | bytes], **changes: Any) -> Handle:
         """Plan and submit."""
-        return self.target.submit(self.plan(script, **changes))
+        return self.target.submit(self.plan(source, **changes))
 
-    def run(self, script: str | Mapping[str, str | bytes], **changes: Any) -> Ended:
+    def run(self, source: str | Mapping[str, str | bytes], **changes: Any) -> Ended:
         """Plan, submit and wait for the end."""
-        return self.ended(self.start(script, **changes))
+        return self.ended(self.start(source, **changes))
 
     def poll(self, handle: Handle) -> Observation:
         return self.target.poll([handle])[0]
@@ -186,8 +187,6 @@ def end(pid: int, number: int = signal.SIGKILL) -> None:
 
 
 def wait_readable(descriptor: int) -> None:
-    import select
-
     readable, _, _ = select.select([descriptor], [], [], PATIENCE)
     assert readable, "a process did not end in time"
 
@@ -195,11 +194,11 @@ def wait_readable(descriptor: int) -> None:
 def living(marker: str) -> list[int]:
     """Processes with a text in their environment; zombies have none."""
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                if marker.encode() in Path("/proc", name, "environ").read_bytes():
-                    found.append(int(name))
+                if marker.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
             except OSError:
                 continue
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import subprocess
 import time
 from pathlib import Path
 
@@ -205,6 +207,15 @@ def test_a_start_of_which_nothing_is_left_is_interrupted(house: House, text: str
 
 
 def noise(size: int) -> bytes:
-    import random
-
     return random.Random(1).randbytes(size)
+
+
+def test_a_shell_in_the_working_directory_is_left_alone(house: House) -> None:
+    handle = house.start("import time; print('ready'); time.sleep(60)")
+    house.running(handle, printed=b"ready")
+    work = next((house.root / "local" / "work").iterdir())
+    with subprocess.Popen(["sleep", "60"], cwd=work) as shell:
+        house.target.cancel(handle)
+        assert house.ended(handle).outcome == "canceled"
+        assert shell.poll() is None
+        shell.kill()

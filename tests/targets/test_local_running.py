@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from runyard.ports import Absent, Compute, Ended, Running
+from runyard.runner.attempt import PHASES
+from runyard.runner.result import OUTCOMES
 from runyard.runs.states import State
-from tests.targets.house import COMPUTE, House
+from runyard.targets.local import target
+from tests.targets.house import COMPUTE, House, opened
 
 
 def test_a_script_runs_to_its_end(house: House) -> None:
@@ -65,7 +68,9 @@ print(json.dumps({
 
 
 def test_no_descriptor_of_the_supervisor_reaches_the_script(house: House) -> None:
-    handle = house.start("import os; print([os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if int(n) > 2 and os.path.exists(f'/proc/self/fd/{n}')])")
+    handle = house.start(
+        "import os; print([os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if int(n) > 2 and os.path.exists(f'/proc/self/fd/{n}')])"
+    )
     house.ended(handle)
     assert house.log(handle) == b"[]\n"
 
@@ -218,7 +223,9 @@ def test_news_are_told_once_until_the_next_poll(house: House) -> None:
 
 
 def test_the_working_directory_goes_and_the_register_stays(house: House) -> None:
-    handle = house.start({"train.py": "import os; os.mkdir('locked'); open('locked/x', 'w'); os.chmod('locked', 0o500)"})
+    handle = house.start(
+        {"train.py": "import os; os.mkdir('locked'); open('locked/x', 'w'); os.chmod('locked', 0o500)"}
+    )
     house.ended(handle)
     house.target.cleanup(handle)
     house.target.cleanup(handle)
@@ -256,8 +263,6 @@ def test_a_large_snapshot_does_not_hold_up_the_others(house: House) -> None:
 
 
 def test_a_path_too_long_for_a_socket_works(tmp_path: Path) -> None:
-    from tests.targets.house import opened
-
     with opened(tmp_path / ("x" * 120) / "root") as house:
         assert house.run("pass").exit_code == 0
 
@@ -270,11 +275,7 @@ def test_prepare_has_the_supervisor_ready(house: House) -> None:
 
 
 def test_phases_and_outcomes_are_mapped_completely() -> None:
-    from runyard.runner.attempt import PHASES
-    from runyard.runner.result import OUTCOMES
-    from runyard.targets.local import target
-
     assert set(target.PHASES) == set(PHASES)
-    assert set(target.PHASES.values()) <= {State.PROVISIONING, State.PREPARING, State.RUNNING}
+    assert set(target.PHASES.values()) <= {State.STARTING, State.PROVISIONING, State.PREPARING, State.RUNNING}
     assert set(target.OUTCOMES) == set(OUTCOMES)
     assert COMPUTE.kind == target.LocalTarget.kind

@@ -128,7 +128,8 @@ def received_after(stores: EmbeddedStores, *, start: threading.Thread | None = N
     begun = time.monotonic()
     if start is not None:
         start.start()
-    (message,) = stores.queue.receive("q", most=1, lock=60, wait=5)
+    assert list(stores.queue.wait(["p", "q"], 5)) == ["q"]
+    (message,) = stores.queue.receive("q", most=1, lock=60)
     took = time.monotonic() - begun
     stores.queue.complete(message)
     if start is not None:
@@ -163,16 +164,16 @@ def test_a_waiting_receiver_finds_what_another_process_sent(
 
 def test_a_receiver_does_not_wait_longer_than_it_was_told(stores: EmbeddedStores) -> None:
     begun = time.monotonic()
-    assert list(stores.queue.receive("q", most=1, lock=1, wait=0.03)) == []
+    assert list(stores.queue.wait(["q"], 0.03)) == []
     assert 0.03 <= time.monotonic() - begun < queue_module.LOOK_SECONDS
 
 
-def test_looking_at_an_empty_queue_writes_nothing(stores: EmbeddedStores) -> None:
+def test_looking_at_empty_queues_writes_nothing(stores: EmbeddedStores) -> None:
     statements: list[str] = []
     stores.database._writer.set_trace_callback(statements.append)
-    assert list(stores.queue.receive("q", most=1, lock=1)) == []
+    assert list(stores.queue.wait(["p", "q"], 0)) == []
     stores.database._writer.set_trace_callback(None)
-    assert statements == []
+    assert [statement.split()[0] for statement in statements] == ["SELECT"]
 
 
 def test_lists_of_runs_use_an_index_for_every_filter(stores: EmbeddedStores) -> None:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import azure.functions as func
 import pytest
 
 from runyard.host.agenda import Agenda
 from runyard.host.app import EVENT
-from runyard.host.crew import Crew
 from runyard.host.events import GIVE_UP, RETRIES, EventDelivery
 from runyard.ports.blobs import BlobInfo
 from runyard.testing import ManualClock
@@ -16,15 +16,8 @@ from tests.host_helpers import served
 BLOB = BlobInfo(container="snapshots", name="exp/a.zip", etag="1", size=3, modified=1.0)
 
 
-class _InlineCrew(Crew):
-    """Runs a call at once, in the caller's thread."""
-
-    def __init__(self) -> None:
-        super().__init__(0, "inline")
-
-    def run(self, call: object) -> None:
-        assert callable(call)
-        call()
+def at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 class Bench:
@@ -36,7 +29,7 @@ class Bench:
         self.failures = failures
         self.times: list[float] = []
         self.events: list[func.EventGridEvent] = []
-        self.delivery = EventDelivery([served(self._handle, EVENT)] * functions, self.clock, self.agenda, _InlineCrew())
+        self.delivery = EventDelivery([served(self._handle, EVENT)] * functions, self.clock, self.agenda, at_once)
         self.start = self.clock.now()
 
     def _handle(self, event: func.EventGridEvent) -> None:

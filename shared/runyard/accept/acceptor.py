@@ -11,7 +11,7 @@ from dataclasses import replace
 from runyard.accept import messages
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
-from runyard.dispatch.wakes import wake_dispatch
+from runyard.dispatch.wakes import wake_for_new
 from runyard.errors import ConfigError, ConflictError, EventError
 from runyard.events.blob import BlobDrop, experiment_of
 from runyard.events.submission import Submission, parse_submission
@@ -110,7 +110,7 @@ def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
         ports.gates.leave(ready.compute, ready.id)  # a repeated event of a run that is further on
         return stored
     _tell(stored)
-    wake_dispatch(ports, resolved.compute)
+    wake_for_new(ports, resolved.compute)
     return stored
 
 
@@ -137,7 +137,7 @@ def accept_run(ports: Ports, ident: str) -> Run:
     if run.state is not State.NOT_STARTED:
         compute = ports.computes.get(run.compute)
         if compute is not None:
-            wake_dispatch(ports, compute)
+            wake_for_new(ports, compute)
         return run
     try:
         resolved = resolve(ports, asked_of(Submission.of(run.request)))
@@ -151,7 +151,7 @@ def accept_run(ports: Ports, ident: str) -> Run:
     except ConflictError:
         return _after_conflict(ports, ready)
     _tell(run)
-    wake_dispatch(ports, resolved.compute)
+    wake_for_new(ports, resolved.compute)
     return run
 
 

@@ -39,6 +39,8 @@ def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
         # without a row is an orphan, which only the reconciler removes.
         entry = Waiting(run_id=slot.run_id, priority=run.priority if run else 0, enqueued=slot.taken)
         ports.gates.put_back(compute.name, entry)
+        if (now := ports.runs.get(slot.run_id)) is not None and now.state is State.QUEUED:
+            wake_dispatch(ports, compute)  # it came meanwhile, and accept, which saw the slot held, woke nobody
         return None
     if run.has_ended:
         ports.gates.release(compute.name, run.id)

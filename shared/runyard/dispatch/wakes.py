@@ -45,6 +45,21 @@ def wake_dispatch(ports: Ports, compute: Compute) -> None:
     ports.queue.wake(dispatch_queue(compute.kind), msgspec.json.encode(DispatchWake(compute=compute.name)))
 
 
+def wake_for_new(ports: Ports, compute: Compute) -> None:
+    """The same for a run that has just been put on the waiting list, with its row written.
+
+    On a full compute nobody is told: who frees a slot sees that somebody waits.
+    """
+    if ports.gates.room(compute.name):
+        wake_dispatch(ports, compute)
+
+
+def wake_for_next(ports: Ports, compute: Compute) -> None:
+    """The same after a slot was freed, if somebody waits for it."""
+    if ports.gates.waiting(compute.name, limit=1):
+        wake_dispatch(ports, compute)
+
+
 def wake_dispatch_later(ports: Ports, compute: Compute, delay: float) -> None:
     """The same, not before ``delay`` seconds from now."""
     body = msgspec.json.encode(DispatchWake(compute=compute.name))

@@ -6,8 +6,8 @@ import logging
 from dataclasses import replace
 from typing import Final
 
-from runyard.dispatch.wakes import wake_dispatch
-from runyard.errors import TargetError
+from runyard.dispatch.wakes import wake_dispatch, wake_for_next
+from runyard.errors import NotFoundError, TargetError
 from runyard.ports import Compute, Ended, Ports, Waiting
 from runyard.runs.metrics import summarise, tags_of
 from runyard.runs.model import Attempt, MetricSummary, Run, RunError
@@ -78,7 +78,7 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
 def free_slot(ports: Ports, compute: Compute, run_id: str) -> None:
     """Free the slot of a run that has ended, and wake the dispatcher for the next."""
     if ports.gates.release(compute.name, run_id):
-        wake_dispatch(ports, compute)
+        wake_for_next(ports, compute)
 
 
 def failure_of(seen: Ended) -> RunError | None:
@@ -104,12 +104,12 @@ _CODES: Final = {
 def read_logged(ports: Ports, run_id: str, attempt: int) -> tuple[dict[str, MetricSummary], dict[str, str]]:
     """What the attempt's script logged: its metrics in summary, and the tags it gave its run."""
     name = f"{run_id}/{attempt}/metrics.jsonl"
-    info = ports.blobs.head(RUNS, name)
-    if info is None or info.size == 0:
-        return {}, {}
-    reader = ports.blobs.open(RUNS, name)
     try:
-        lines = reader.read(0, min(info.size, MAX_METRICS)).splitlines()
+        reader = ports.blobs.open(RUNS, name)
+    except NotFoundError:
+        return {}, {}
+    try:
+        lines = reader.read(0, min(reader.info.size, MAX_METRICS)).splitlines()
     finally:
         reader.close()
     return summarise(lines), tags_of(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -14,7 +14,6 @@ from runyard.host.agenda import Agenda
 from runyard.host.app import Served
 from runyard.host.bindings import blob_created
 from runyard.host.calls import invoke, report_failure
-from runyard.host.crew import Crew
 from runyard.ports.blobs import BlobInfo
 from runyard.ports.clock import Clock
 
@@ -26,6 +25,9 @@ GIVE_UP: Final = 86400.0
 """Seconds after which Event Grid stops; the sweep of the folder still finds the file."""
 
 log = logging.getLogger("runyard.host")
+
+Run = Callable[[Callable[[], None]], None]
+"""Has a call run soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,11 @@ class _Delivery:
 class EventDelivery:
     """Calls every Event Grid function with every blob event."""
 
-    def __init__(self, functions: Sequence[Served], clock: Clock, agenda: Agenda, crew: Crew) -> None:
+    def __init__(self, functions: Sequence[Served], clock: Clock, agenda: Agenda, run: Run) -> None:
         self._functions = functions
         self._clock = clock
         self._agenda = agenda
-        self._crew = crew
+        self._run = run
 
     def deliver(self, blob: BlobInfo, url: str) -> None:
         """Hand a new blob's event to the functions; returns at once."""
@@ -52,7 +54,7 @@ class EventDelivery:
         log.info("%s/%s arrived (%d bytes)", blob.container, blob.name, blob.size, extra={"action": "blob.arrived"})
         event = blob_created(blob, url=url, at=now)
         for served in self._functions:
-            self._crew.run(partial(self._try, _Delivery(served, event, blob, now)))
+            self._run(partial(self._try, _Delivery(served, event, blob, now)))
 
     def _try(self, delivery: _Delivery) -> None:
         try:
@@ -69,4 +71,4 @@ class EventDelivery:
         report_failure(delivery.served, f"the event of {blob.container}/{blob.name} failed ({then})", error)
         if not given_up:
             again = _Delivery(delivery.served, delivery.event, blob, delivery.began, tries + 1)
-            self._agenda.add(now + delay, partial(self._crew.run, partial(self._try, again)))
+            self._agenda.add(now + delay, partial(self._run, partial(self._try, again)))

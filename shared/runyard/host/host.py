@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -20,21 +20,17 @@ from runyard.host.agenda import Agenda
 from runyard.host.app import EVENT, QUEUE, TIMER, FunctionApp, find_app, load_app
 from runyard.host.arrivals import Known
 from runyard.host.console import ConsoleHandler, Print
-from runyard.host.crew import Crew
 from runyard.host.events import EventDelivery
 from runyard.host.folder import FolderWatch
 from runyard.host.lock import HostInfo, HostLock
-from runyard.host.queues import QueuePump
+from runyard.host.rota import Rota
 from runyard.host.timers import Timer, TimerMemory
-from runyard.host.turnstile import Turnstile
 from runyard.host.web import WebServer
 from runyard.ports import Ports
 from runyard.ports.blobs import BlobInfo
 
 SNAPSHOTS: Final = "snapshots"
 """The container whose folder is watched."""
-CREW: Final = 8
-"""Threads for events and timers, next to those of each queue."""
 
 log = logging.getLogger("runyard.host")
 
@@ -70,8 +66,7 @@ class _Parts:
 
     app: FunctionApp
     agenda: Agenda
-    crew: Crew
-    pumps: list[QueuePump] = field(default_factory=list)
+    rota: Rota
     folder: FolderWatch | None = None
     web: WebServer | None = None
 
@@ -188,17 +183,15 @@ class Host:
     def _build(self) -> _Parts:
         options, clock = self._options, self._ports.clock
         app = load_app(find_app(options.app_path), options.settings)
-        turnstile = Turnstile()
-        parts = _Parts(app, Agenda(clock), Crew(CREW, "host", turnstile))
-        for served in app.by_trigger(QUEUE):
-            parts.pumps.append(QueuePump(served, self._ports.queue, app.host_json, turnstile))
+        rota = Rota(app.by_trigger(QUEUE), self._ports.queue, app.host_json)
+        parts = _Parts(app, Agenda(clock), rota)
         timers = app.by_trigger(TIMER)
         memory = TimerMemory(self._root / "timers.json") if timers else None
         for served in timers:
             assert memory is not None
-            Timer(served, clock, parts.agenda, memory, parts.crew.run).start()
+            Timer(served, clock, parts.agenda, memory, rota.run).start()
         if events := app.by_trigger(EVENT):
-            delivery = EventDelivery(events, clock, parts.agenda, parts.crew)
+            delivery = EventDelivery(events, clock, parts.agenda, rota.run)
             base = (self._root / SNAPSHOTS).resolve()
 
             def emit(blob: BlobInfo) -> None:
@@ -212,11 +205,9 @@ class Host:
         return parts
 
     def _start_parts(self, parts: _Parts) -> None:
-        parts.crew.start()
         if parts.web is not None:
             parts.web.start()
-        for pump in parts.pumps:
-            pump.start()
+        parts.rota.start()
         parts.agenda.start()
         if parts.folder is not None:
             parts.folder.start()
@@ -228,17 +219,13 @@ class Host:
 
     def _stop_parts(self, parts: _Parts) -> None:
         deadline = time.monotonic() + self._options.grace
-        for pump in parts.pumps:
-            pump.ask_stop()
+        parts.rota.ask_stop()
         if parts.web is not None:
             parts.web.ask_stop()
         if parts.folder is not None:
             parts.folder.stop()
         parts.agenda.stop()
-        for pump in parts.pumps:
-            pump.stop(deadline)
-        if not parts.crew.stop(deadline):
-            log.warning("an event or a timer was still being handled at the stop; it comes again")
+        parts.rota.stop(deadline)
         if parts.web is not None:
             parts.web.stop(deadline)
 

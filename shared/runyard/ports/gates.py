@@ -88,6 +88,10 @@ class Gates(Protocol):
         """Every slot held, by index."""
         ...
 
+    def room(self, compute: str) -> int:
+        """How many slots are free; 0 while paused, or if there is no such gate."""
+        ...
+
     def release(self, compute: str, run_id: str) -> bool:
         """Free the run's slot; whether it held one."""
         ...

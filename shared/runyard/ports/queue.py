@@ -68,8 +68,21 @@ class Queue(Protocol):
         """Send a message that may be merged with an equal one nobody has received yet. It carries no news."""
         ...
 
-    def receive(self, name: str, *, most: int, lock: float, wait: float = 0.0) -> Sequence[Message]:
-        """Lock up to ``most`` messages for ``lock`` seconds; waits up to ``wait`` seconds for the first."""
+    def wait(self, names: Sequence[str], seconds: float) -> Sequence[str]:
+        """Wait up to ``seconds`` until one of these queues may have something to receive.
+
+        Returns:
+            Those that may; nobody promises that a receive finds something. Empty when the time is over, or after
+            :meth:`interrupt`.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """Have the :meth:`wait` under way return now; without one, the next."""
+        ...
+
+    def receive(self, name: str, *, most: int, lock: float) -> Sequence[Message]:
+        """Lock up to ``most`` of the messages that are there for ``lock`` seconds."""
         ...
 
     def complete(self, message: Message) -> None:
@@ -78,6 +91,10 @@ class Queue(Protocol):
         Raises:
             LockLostError: if its lock expired and it was unlocked or received again.
         """
+        ...
+
+    def complete_many(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Remove several messages, of any queues; returns those whose lock was lost, as for :meth:`complete`."""
         ...
 
     def abandon(self, message: Message) -> None:

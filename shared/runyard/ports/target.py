@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """It is on its way: ``phase`` is Provisioning, Preparing or Running."""
+    """It is on its way: ``phase`` is Starting (nothing more is known), Provisioning, Preparing or Running."""
 
     handle: Handle
     phase: State

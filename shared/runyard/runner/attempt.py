@@ -33,6 +33,8 @@ INLINE = 1 << 20
 """Bytes of a snapshot that is unpacked at once; a larger one goes to the worker, as others must not wait for it."""
 RETRY = 1.0
 """Seconds between tries while the disk is full."""
+_NEWS = 0.1
+"""Seconds that a script must have run before hosts are told that it runs: they learn it of short ones with their end."""
 _FIRST_LOOK, _SLOWEST_LOOK = 0.001, 0.25
 
 
@@ -123,7 +125,11 @@ class Attempt:
             self._launch()
 
     def _unpack(self) -> None:
-        unpack(self.job.snapshot, self.job.snapshot_etag, self.places.work, lambda: self._stopped)
+        try:
+            unpack(self.job.snapshot, self.job.snapshot_etag, self.places.work, lambda: self._stopped)
+        except (Problem, Stopped):
+            shutil.rmtree(self.places.work, ignore_errors=True)  # at once: it may have filled the disk
+            raise
         for name in collect.folders_of(self.job):
             make_folder(self.places.work + "/" + name)
 
@@ -192,7 +198,11 @@ class Attempt:
             begun = self.started if self.started is not None else time.time()
             left = begun + self.job.max_duration - time.time()
             self._deadline = self._yard.loop.call_after(max(left, 0.0), self._out_of_time)
-        self._yard.tell("running", self)
+        self._yard.loop.call_after(_NEWS, self._tell_running)
+
+    def _tell_running(self) -> None:
+        if self.phase == "running":
+            self._yard.tell("running", self)
 
     def _out_of_time(self) -> None:
         message = "the script ran longer than its maximum duration of %g s and was ended" % (self.job.max_duration or 0)

@@ -26,10 +26,10 @@ class Quarry:
         self._log = log
 
     def owns(self, pid: int, found: process.Stat) -> bool:
-        """Whether the process is of this attempt; ``found`` is its stat."""
+        """Whether the process is of this attempt, whoever's child it is; ``found`` is its stat."""
         if self.leader and self.leader in (found.session, found.group):
             return True
-        return self.is_marked(pid) or self._is_at_home(pid)
+        return self.is_marked(pid)
 
     def is_marked(self, pid: int) -> bool:
         """Whether the run's variables are in its environment."""
@@ -40,7 +40,11 @@ class Quarry:
             return False
         return all(mark in environment for mark in self._marks)
 
-    def _is_at_home(self, pid: int) -> bool:
+    def is_at_home(self, pid: int) -> bool:
+        """Whether the process is where the script was, or writes to its log.
+
+        To be asked of our descendants alone: a user's shell may be there too.
+        """
         if (_link("/proc/%d/cwd" % pid) + "/").startswith(os.path.realpath(self._work) + "/"):
             return True
         return os.path.realpath(self._log) in (_link("/proc/%d/fd/1" % pid), _link("/proc/%d/fd/2" % pid))
@@ -102,7 +106,7 @@ def kill_orphans(quarry: Quarry, scripts: Set[int], alone: bool) -> int:
         found = process.read_stat(pid)
         if found is None or found.state == "Z":
             reap_quietly(pid)
-        elif alone or quarry.owns(pid, found):
+        elif alone or quarry.owns(pid, found) or quarry.is_at_home(pid):
             count += process.send(pid, signal.SIGKILL)
     return count
 

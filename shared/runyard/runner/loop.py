@@ -72,19 +72,20 @@ class Loop:
     def step(self, block: bool = True) -> None:
         """See to what happened; wait for something to happen, if ``block``."""
         for key, _ in self._selector.select(self._patience() if block else 0):
-            self._call(key.data)
+            self.call(key.data)
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if timer.call is not None:
-                self._call(timer.call)
+                self.call(timer.call)
 
     def _patience(self) -> Optional[float]:
         while self._timers and self._timers[0][2].call is None:
             heapq.heappop(self._timers)
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else None
 
-    def _call(self, call: Call) -> None:
+    def call(self, call: Call) -> None:
+        """Call it; an error that it lets through is complained of."""
         try:
             call()
         except Exception:  # the boundary: an error of one attempt or host must not reach the others
@@ -112,4 +113,4 @@ class Loop:
             pass
         while not self._done.empty():
             done, value, error = self._done.get()
-            self._call(functools.partial(done, value, error))
+            self.call(functools.partial(done, value, error))

@@ -5,6 +5,7 @@ on, and the next one adopts them. It leaves when the last attempt has ended and 
 """
 
 import fcntl
+import functools
 import gc
 import json
 import os
@@ -60,17 +61,23 @@ class Supervisor:
     def adopt(self) -> None:
         """Take over what an earlier supervisor left."""
         for name in sorted(os.listdir(self.yard.root + "/" + WORK)):
-            folder = self.yard.root + "/" + WORK + "/" + name
-            records = pending(self.yard.root, name)
-            if records is None:
+            self.yard.loop.call(functools.partial(self._adopt_one, name))
+
+    def _adopt_one(self, name: str) -> None:
+        folder = self.yard.root + "/" + WORK + "/" + name
+        records = pending(self.yard.root, name)
+        if records is None:
+            try:
                 os.rmdir(folder)  # empty: whoever begins the attempt makes it anew
-            elif not records:
-                self.yard.trash.add(folder)
-            else:
-                try:
-                    self.yard.adopt(read_job(records[0]), records)
-                except Problem as problem:
-                    complain("%s could not be taken over: %s\n" % (name, problem.message))
+            except OSError as error:
+                complain("%s is nothing of ours: %s\n" % (folder, error.strerror))
+        elif not records:
+            self.yard.trash.add(folder)
+        else:
+            try:
+                self.yard.adopt(read_job(records[0]), records)
+            except Problem as problem:
+                complain("%s could not be taken over: %s\n" % (name, problem.message))
 
     def run(self) -> None:
         """Serve until there is nothing more to do."""
@@ -207,8 +214,11 @@ def take_lock(root: str) -> Optional[int]:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, b"%d\n" % os.getpid())  # for people: who it is
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, b"%d\n" % os.getpid())  # for people: who it is
+    except OSError:
+        pass  # a full disk is no reason not to take over what runs
     return descriptor
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import zipfile
 import zlib
 from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 
@@ -74,18 +73,25 @@ def install_hook(folder: str) -> str:
 
     A copy, as the runner may be one zip file, and may be replaced by a newer one while scripts run.
     """
-    files = dict(_hook_files())
+    here = os.path.dirname(os.path.abspath(__file__))
+    archive = getattr(globals().get("__loader__"), "archive", None)
+    files = dict(_files_in(os.path.join(here, "hook"))) if archive is None else {}
     mark = 0
+    if archive is not None:
+        with open(archive, "rb") as stream:
+            mark = zlib.crc32(stream.read())
     for name in sorted(files):
         mark = zlib.crc32(files[name], zlib.crc32(name.encode(), mark))
     path = "%s/hook-%08x" % (folder, mark)
     if os.path.isdir(path):
         return path
+    if archive is not None:
+        files = _files_of(archive, os.path.relpath(here, archive) + "/hook/")
     temporary = "%s.%d" % (path, os.getpid())
     for name, data in files.items():
         os.makedirs(os.path.dirname(temporary + "/" + name), exist_ok=True)
-        with open(temporary + "/" + name, "wb") as stream:
-            stream.write(data)
+        with open(temporary + "/" + name, "wb") as made:
+            made.write(data)
     try:
         os.rename(temporary, path)
     except OSError:
@@ -93,20 +99,17 @@ def install_hook(folder: str) -> str:
     return path
 
 
-def _hook_files() -> Iterator[Tuple[str, bytes]]:
-    here = os.path.dirname(os.path.abspath(__file__))
-    archive = getattr(globals().get("__loader__"), "archive", None)
-    if archive is None:
-        base = os.path.join(here, "hook")
-        for folder, _, names in os.walk(base):
-            for name in names:
-                if name.endswith(".py"):
-                    path = os.path.join(folder, name)
-                    with open(path, "rb") as stream:
-                        yield os.path.relpath(path, base), stream.read()
-        return
-    prefix = os.path.relpath(here, archive) + "/hook/"
+def _files_in(base: str) -> Iterator[Tuple[str, bytes]]:
+    for folder, _, names in os.walk(base):
+        for name in names:
+            if name.endswith(".py"):
+                path = os.path.join(folder, name)
+                with open(path, "rb") as stream:
+                    yield os.path.relpath(path, base), stream.read()
+
+
+def _files_of(archive: str, prefix: str) -> Dict[str, bytes]:
+    import zipfile  # noqa: PLC0415 - needed once per build, and takes a sixth of the time to start
+
     with zipfile.ZipFile(archive) as stream:
-        for name in stream.namelist():
-            if name.startswith(prefix):
-                yield name[len(prefix) :], stream.read(name)
+        return {name[len(prefix) :]: stream.read(name) for name in stream.namelist() if name.startswith(prefix)}

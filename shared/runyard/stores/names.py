@@ -42,6 +42,8 @@ def check_blob(name: str) -> str:
         raise ConfigError(
             f"{name[:80]!r} is not a blob name: it must be relative, without NUL and without empty, '.' or '..' parts"
         )
+    if len(name) <= MAX_PART and name.isascii():
+        return name
     try:
         longest = max(len(part.encode("utf-8", "surrogateescape")) for part in parts)
     except UnicodeEncodeError:

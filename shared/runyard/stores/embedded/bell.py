@@ -1,56 +1,47 @@
-"""Bells that wake the receivers of a queue in this process."""
+"""The bell that wakes those who wait for messages in this process."""
 
 from __future__ import annotations
 
 from threading import Condition, Lock
 
 
-class _Bell:
+class Bell:
     """Counts its rings, so that one between a look and a wait is not missed."""
 
-    __slots__ = ("condition", "rings", "sleepers")
+    __slots__ = ("_condition", "_interrupted", "_sleepers", "rings")
 
     def __init__(self) -> None:
-        self.condition = Condition(Lock())
+        self._condition = Condition(Lock())
+        self._interrupted = False
+        self._sleepers = 0
         self.rings = 0
-        self.sleepers = 0
+        """How often it has rung; pass it to :meth:`wait`."""
 
+    def ring(self) -> None:
+        """Wake every sleeper. Cheap when nobody sleeps."""
+        with self._condition:
+            self.rings += 1
+            if self._sleepers:
+                self._condition.notify_all()
 
-class Bells:
-    """One bell per queue name."""
+    def interrupt(self) -> None:
+        """Wake a sleeper for another reason than a ring; without one, the next who comes does not sleep."""
+        with self._condition:
+            self._interrupted = True
+            self._condition.notify_all()
 
-    def __init__(self) -> None:
-        self._bells: dict[str, _Bell] = {}
+    def wait(self, heard: int, seconds: float) -> bool:
+        """Sleep until it rings, at most ``seconds``; not at all if it rang since ``rings`` was ``heard``.
 
-    def count(self, name: str) -> int:
-        """How often the bell has rung; pass it to :meth:`wait`."""
-        return self._bell(name).rings
-
-    def ring(self, name: str) -> None:
-        """Wake one sleeper: one message came. Cheap when nobody sleeps."""
-        bell = self._bell(name)
-        with bell.condition:
-            bell.rings += 1
-            if bell.sleepers:
-                bell.condition.notify()
-
-    def ring_all(self) -> None:
-        """Wake every sleeper."""
-        for bell in list(self._bells.values()):
-            with bell.condition:
-                bell.rings += 1
-                bell.condition.notify_all()
-
-    def wait(self, name: str, heard: int, seconds: float) -> None:
-        """Sleep until the bell rings, at most ``seconds``; not at all if it rang since :meth:`count` gave ``heard``."""
-        bell = self._bell(name)
-        with bell.condition:
-            if bell.rings == heard:
-                bell.sleepers += 1
+        Returns:
+            Whether to look again; ``False`` when interrupted.
+        """
+        with self._condition:
+            if self.rings == heard and not self._interrupted:
+                self._sleepers += 1
                 try:
-                    bell.condition.wait(seconds)
+                    self._condition.wait(seconds)
                 finally:
-                    bell.sleepers -= 1
-
-    def _bell(self, name: str) -> _Bell:
-        return self._bells.get(name) or self._bells.setdefault(name, _Bell())
+                    self._sleepers -= 1
+            interrupted, self._interrupted = self._interrupted, False
+            return not interrupted

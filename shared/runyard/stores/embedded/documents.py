@@ -32,7 +32,7 @@ class _Documents(Generic[T]):
         self._database.write(lambda db: db.execute(_PUT, row).rowcount)
 
     def get(self, name: str) -> T | None:
-        rows = self._database.read("SELECT document FROM documents WHERE kind = ? AND name = ?", (self._kind, name))
+        rows = self._database.look("SELECT document FROM documents WHERE kind = ? AND name = ?", (self._kind, name))
         return self._decode(rows[0][0]) if rows else None
 
     def all(self) -> dict[str, T]:

@@ -33,6 +33,10 @@ _AHEAD: Final = (
 _LEAVE: Final = "DELETE FROM waiting WHERE compute = ? AND run_id = ?"
 _FILL: Final = "INSERT INTO slots (compute, run_id, number, taken) VALUES (?, ?, ?, ?)"
 _RELEASE: Final = "DELETE FROM slots WHERE compute = ? AND run_id = ?"
+_ROOM: Final = (
+    "SELECT slot_limit - (SELECT count(*) FROM slots WHERE compute = ?1) FROM gates WHERE compute = ?1 AND NOT paused"
+)
+_ARMED: Final = "SELECT 1 FROM gates WHERE compute = ? AND next_at IS NOT NULL"
 _ARM: Final = (
     "UPDATE gates SET generation = generation + 1, next_at = ? WHERE compute = ? AND next_at IS NULL"
     " RETURNING generation"
@@ -78,7 +82,7 @@ class EmbeddedGates:
 
     def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
         """The head of the waiting list, in order (priority, then age, then id)."""
-        rows = self._database.read(_HEAD, (compute, limit))
+        rows = self._database.look(_HEAD, (compute, limit))
         return [Waiting(run_id=run_id, priority=-rank, enqueued=enqueued) for run_id, rank, enqueued in rows]
 
     def position(self, compute: str, run_id: str) -> int | None:
@@ -113,10 +117,15 @@ class EmbeddedGates:
 
     def slots(self, compute: str) -> Sequence[Slot]:
         """Every slot held, by index."""
-        rows = self._database.read(
+        rows = self._database.look(
             "SELECT run_id, number, taken FROM slots WHERE compute = ? ORDER BY number", (compute,)
         )
         return [Slot(run_id=run_id, index=number, taken=taken) for run_id, number, taken in rows]
+
+    def room(self, compute: str) -> int:
+        """How many slots are free; 0 while paused, or if there is no such gate."""
+        rows = self._database.look(_ROOM, (compute,))
+        return max(rows[0][0], 0) if rows else 0
 
     def release(self, compute: str, run_id: str) -> bool:
         """Free the run's slot; whether it held one."""
@@ -134,7 +143,12 @@ class EmbeddedGates:
         return self._database.write(work)
 
     def arm(self, compute: str, *, next_at: float) -> int | None:
-        """Arm a disarmed watch; see the port."""
+        """Arm a disarmed watch; see the port. It is armed nearly always, so a read comes first.
+
+        That is safe: the caller holds a slot, and while one is held nobody disarms.
+        """
+        if self._database.look(_ARMED, (compute,)):
+            return None
 
         def work(db: sqlite3.Connection) -> int | None:
             rows = db.execute(_ARM, (next_at, compute)).fetchall()

@@ -5,6 +5,7 @@ One column, ``visible``, says when a message may be received: its scheduled time
 
 from __future__ import annotations
 
+import math
 import secrets
 import sqlite3
 import time
@@ -16,7 +17,7 @@ import msgspec
 
 from runyard.ports.clock import Clock
 from runyard.ports.queue import DEAD_LETTERS, MAX_DELIVERIES, Message
-from runyard.stores.embedded.bell import Bells
+from runyard.stores.embedded.bell import Bell
 from runyard.stores.embedded.database import Database
 from runyard.stores.messages import TOO_MANY_DELIVERIES, TOO_MANY_DESCRIPTION, check_message, lock_lost
 
@@ -32,7 +33,7 @@ _WAKE: Final = (
     "INSERT INTO messages (queue, id, body, enqueued, visible, wake) VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
 )
 _PEEK: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? ORDER BY seq LIMIT ?"  # noqa: S608
-_NEXT: Final = "SELECT visible FROM messages WHERE queue = ? ORDER BY visible LIMIT 1"
+_NEXT: Final = "(SELECT visible FROM messages WHERE queue = ? ORDER BY visible LIMIT 1)"
 _DUE: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? AND visible <= ? ORDER BY visible, seq LIMIT ?"  # noqa: S608
 _LOCK: Final = "UPDATE messages SET visible = ?, lock = ?, deliveries = deliveries + 1, wake = 0 WHERE seq = ?"
 _COMPLETE: Final = "DELETE FROM messages WHERE seq = ? AND lock = ? AND visible > ?"
@@ -49,7 +50,7 @@ _PARK: Final = (
 _REDRIVE: Final = (
     "UPDATE messages SET queue = source, source = '', reason = '', description = '', enqueued = ?1, visible = ?1,"
     " deliveries = 0, lock = NULL WHERE seq IN (SELECT seq FROM messages WHERE queue = ?2 AND source <> ''"
-    " AND (?3 IS NULL OR source = ?3) AND (lock IS NULL OR visible <= ?1) ORDER BY seq LIMIT ?4) RETURNING queue"
+    " AND (?3 IS NULL OR source = ?3) AND (lock IS NULL OR visible <= ?1) ORDER BY seq LIMIT ?4)"
 )
 
 
@@ -59,7 +60,7 @@ class EmbeddedQueue:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._bells = Bells()
+        self._bell = Bell()
 
     def send(
         self,
@@ -78,7 +79,7 @@ class EmbeddedQueue:
         self._database.write(
             lambda db: db.execute(_SEND, (name, ident, body, encoded, at, at)).rowcount, durable=durable
         )
-        self._bells.ring(name)
+        self._bell.ring()
         return ident
 
     def wake(self, name: str, body: bytes) -> None:
@@ -86,82 +87,24 @@ class EmbeddedQueue:
         ident = check_message(name, body, None)
         now = self._clock.now()
         if self._database.write(lambda db: db.execute(_WAKE, (name, ident, body, now, now)).rowcount):
-            self._bells.ring(name)
+            self._bell.ring()
 
-    def receive(self, name: str, *, most: int, lock: float, wait: float = 0.0) -> Sequence[Message]:
-        """Lock up to ``most`` messages; an empty queue costs one read, and waiting next to nothing."""
-        deadline = time.monotonic() + wait
+    def wait(self, names: Sequence[str], seconds: float) -> Sequence[str]:
+        """Wait until one of these queues has something to receive; see the port. It costs one read, and no thread."""
+        deadline = time.monotonic() + seconds
         while True:
-            heard = self._bells.count(name)
-            due = self._next_due(name)
-            if due <= 0.0 and (messages := self._lock(name, most, lock)):
-                return messages
+            heard = self._bell.rings
+            there, due = self._look(names)
             left = deadline - time.monotonic()
-            if left <= 0.0:
-                return []
-            pause = min(left, LOOK_SECONDS, due) if due > 0.0 else min(left, LOOK_SECONDS)
-            self._bells.wait(name, heard, pause)
+            if there or left <= 0.0 or not self._bell.wait(heard, min(left, due)):
+                return there
 
-    def complete(self, message: Message) -> None:
-        """Remove a message; see the port."""
-        args = (message.sequence, message.lock_token, self._clock.now())
-        if not self._database.write(lambda db: db.execute(_COMPLETE, args).rowcount):
-            raise lock_lost(message)
+    def interrupt(self) -> None:
+        """Have the wait under way return now; without one, the next."""
+        self._bell.interrupt()
 
-    def abandon(self, message: Message) -> None:
-        """Give a message back for immediate redelivery; see the port."""
-
-        def give_back(db: sqlite3.Connection, deliveries: int) -> None:
-            if deliveries >= MAX_DELIVERIES:
-                _bury(db, message.sequence, message.queue, self._clock.now())
-            else:
-                db.execute(_UNLOCK, (message.sequence,))
-
-        self._change_held(message, give_back)
-        self._bells.ring(message.queue)
-        self._bells.ring(DEAD_LETTERS)
-
-    def dead_letter(self, message: Message, *, reason: str, description: str) -> None:
-        """Move a message to the dead-letter queue; one that is there already stays and is not received again."""
-
-        def bury(db: sqlite3.Connection, _: int) -> None:
-            _bury(db, message.sequence, message.queue, self._clock.now(), (reason, description))
-
-        self._change_held(message, bury)
-        self._bells.ring(DEAD_LETTERS)
-
-    def peek(self, name: str, *, most: int = 100) -> Sequence[Message]:
-        """Look at messages without locking them (scheduled ones too), oldest first."""
-        rows = self._database.read(_PEEK, (name, most))
-        return [_message(name, row) for row in rows]
-
-    def counts(self) -> Mapping[str, int]:
-        """How many messages each queue holds (scheduled and locked ones too)."""
-        return dict(self._database.read("SELECT queue, count(*) FROM messages GROUP BY queue ORDER BY queue"))
-
-    def redrive(self, *, source: str | None = None, most: int = 1000) -> int:
-        """Send dead letters back to the queue they came from; those in somebody's hands are left alone."""
-        args = (self._clock.now(), DEAD_LETTERS, source, most)
-        queues = self._database.write(lambda db: db.execute(_REDRIVE, args).fetchall())
-        for (name,) in queues:
-            self._bells.ring(name)
-        return len(queues)
-
-    def release_locks(self) -> int:
-        """Free every lock at once: for a host that took over the root of one that is gone. Returns how many."""
-        freed = self._database.write(
-            lambda db: db.execute("UPDATE messages SET visible = enqueued, lock = NULL WHERE lock IS NOT NULL").rowcount
-        )
-        self._bells.ring_all()
-        return freed
-
-    def _next_due(self, name: str) -> float:
-        """Seconds until a message can be received, 0 if one can now; without one, as long as one may look away."""
-        rows = self._database.read(_NEXT, (name,))
-        return max(rows[0][0] - self._clock.now(), 0.0) if rows else LOOK_SECONDS
-
-    def _lock(self, name: str, most: int, lock: float) -> list[Message]:
-        """Receive once. A message that was delivered too often is buried on the way."""
+    def receive(self, name: str, *, most: int, lock: float) -> Sequence[Message]:
+        """Lock up to ``most`` messages. One that was delivered too often is buried on the way."""
         token = secrets.token_hex(8)
 
         def work(db: sqlite3.Connection) -> tuple[list[Any], float]:
@@ -182,6 +125,76 @@ class EmbeddedQueue:
         rows, until = self._database.write(work)
         rows.sort(key=itemgetter(0))
         return [_message(name, row, lock=(token, until)) for row in rows]
+
+    def complete(self, message: Message) -> None:
+        """Remove a message; see the port."""
+        args = (message.sequence, message.lock_token, self._clock.now())
+        if not self._database.write(lambda db: db.execute(_COMPLETE, args).rowcount):
+            raise lock_lost(message)
+
+    def complete_many(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Remove several messages in one transaction; returns those whose lock was lost."""
+        now = self._clock.now()
+        keys = [(message.sequence, message.lock_token, now) for message in messages]
+        gone = self._database.write(lambda db: [db.execute(_COMPLETE, key).rowcount for key in keys]) if keys else []
+        return [message for message, count in zip(messages, gone, strict=True) if not count]
+
+    def abandon(self, message: Message) -> None:
+        """Give a message back for immediate redelivery; see the port."""
+
+        def give_back(db: sqlite3.Connection, deliveries: int) -> None:
+            if deliveries >= MAX_DELIVERIES:
+                _bury(db, message.sequence, message.queue, self._clock.now())
+            else:
+                db.execute(_UNLOCK, (message.sequence,))
+
+        self._change_held(message, give_back)
+        self._bell.ring()
+        self._bell.ring()
+
+    def dead_letter(self, message: Message, *, reason: str, description: str) -> None:
+        """Move a message to the dead-letter queue; one that is there already stays and is not received again."""
+
+        def bury(db: sqlite3.Connection, _: int) -> None:
+            _bury(db, message.sequence, message.queue, self._clock.now(), (reason, description))
+
+        self._change_held(message, bury)
+        self._bell.ring()
+
+    def peek(self, name: str, *, most: int = 100) -> Sequence[Message]:
+        """Look at messages without locking them (scheduled ones too), oldest first."""
+        rows = self._database.read(_PEEK, (name, most))
+        return [_message(name, row) for row in rows]
+
+    def counts(self) -> Mapping[str, int]:
+        """How many messages each queue holds (scheduled and locked ones too)."""
+        return dict(self._database.read("SELECT queue, count(*) FROM messages GROUP BY queue ORDER BY queue"))
+
+    def redrive(self, *, source: str | None = None, most: int = 1000) -> int:
+        """Send dead letters back to the queue they came from; those in somebody's hands are left alone."""
+        args = (self._clock.now(), DEAD_LETTERS, source, most)
+        count = self._database.write(lambda db: db.execute(_REDRIVE, args).rowcount)
+        self._bell.ring()
+        return count
+
+    def release_locks(self) -> int:
+        """Free every lock at once: for a host that took over the root of one that is gone. Returns how many."""
+        freed = self._database.write(
+            lambda db: db.execute("UPDATE messages SET visible = enqueued, lock = NULL WHERE lock IS NOT NULL").rowcount
+        )
+        self._bell.ring()
+        return freed
+
+    def _look(self, names: Sequence[str]) -> tuple[list[str], float]:
+        """Which queues have something to receive, and else for how many seconds one may look away."""
+        if not names:
+            return [], LOOK_SECONDS
+        sql = f"SELECT {', '.join([_NEXT] * len(names))}"  # noqa: S608  # fixed texts
+        (row,) = self._database.look(sql, names)
+        now = self._clock.now()
+        next_at = min((at for at in row if at is not None), default=math.inf)
+        there = [name for name, at in zip(names, row, strict=True) if at is not None and at <= now]
+        return there, min(LOOK_SECONDS, next_at - now)
 
     def _change_held(self, message: Message, change: Callable[[sqlite3.Connection, int], None]) -> None:
         """Do something to a message whose lock is still the caller's; ``change`` gets its delivery count."""

@@ -85,12 +85,12 @@ class EmbeddedRunStore:
 
     def get(self, run_id: str) -> Run | None:
         """The run, or ``None``."""
-        rows = self._database.read("SELECT document FROM runs WHERE id = ?", (run_id,))
+        rows = self._database.look("SELECT document FROM runs WHERE id = ?", (run_id,))
         return _decode_run(rows[0][0]) if rows else None
 
     def find(self, identity: str) -> str | None:
         """The id of the run made for this identity (also of a deleted one), or ``None``."""
-        rows = self._database.read("SELECT run_id FROM identities WHERE identity = ?", (identity,))
+        rows = self._database.look("SELECT run_id FROM identities WHERE identity = ?", (identity,))
         return str(rows[0][0]) if rows else None
 
     def transition(self, change: Transition, *, durable: bool = False) -> Run:
@@ -135,7 +135,7 @@ class EmbeddedRunStore:
 
     def attempts(self, run_id: str) -> Sequence[Attempt]:
         """Every attempt of the run, oldest first."""
-        rows = self._database.read("SELECT document FROM attempts WHERE run_id = ? ORDER BY number", (run_id,))
+        rows = self._database.look("SELECT document FROM attempts WHERE run_id = ? ORDER BY number", (run_id,))
         return [_decode_attempt(row[0]) for row in rows]
 
     def delete(self, run_id: str, *, at: float) -> None:

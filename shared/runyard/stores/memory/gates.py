@@ -103,6 +103,12 @@ class MemoryGates:
             gate = self._gates.get(compute)
             return [] if gate is None else sorted(gate.slots.values(), key=lambda slot: slot.index)
 
+    def room(self, compute: str) -> int:
+        """How many slots are free; 0 while paused, or if there is no such gate."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            return 0 if gate is None or gate.paused else max(gate.limit - len(gate.slots), 0)
+
     def release(self, compute: str, run_id: str) -> bool:
         """Free the run's slot; whether it held one."""
         with self._lock:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Condition
 
+from runyard.errors import LockLostError
 from runyard.ports.clock import Clock
 from runyard.ports.queue import DEAD_LETTERS, MAX_DELIVERIES, Message
 from runyard.stores.memory.clock import ManualClock
@@ -44,6 +45,7 @@ class MemoryQueue:
         self._changed = Condition()
         self._entries: dict[int, _Entry] = {}
         self._sent = 0
+        self._interrupted = False
 
     def send(
         self,
@@ -70,21 +72,46 @@ class MemoryQueue:
                 return
             self._add(_Entry(queue=name, id=ident, body=body, enqueued=now, visible=now, wake=True))
 
-    def receive(self, name: str, *, most: int, lock: float, wait: float = 0.0) -> Sequence[Message]:
-        """Lock up to ``most`` messages; see the port."""
-        deadline = time.monotonic() + (0.0 if isinstance(self._clock, ManualClock) else wait)
+    def wait(self, names: Sequence[str], seconds: float) -> Sequence[str]:
+        """Wait until one of these queues has something to receive; see the port."""
+        deadline = time.monotonic() + (0.0 if isinstance(self._clock, ManualClock) else seconds)
         with self._changed:
             while True:
                 left = deadline - time.monotonic()
-                if (messages := self._lock(name, most, lock)) or left <= 0.0:
-                    return messages
+                now = self._clock.now()
+                there = {entry.queue for entry in self._entries.values() if entry.visible <= now}
+                found = [name for name in names if name in there]
+                if found or left <= 0.0 or self._interrupted:
+                    self._interrupted = False
+                    return found
                 self._changed.wait(min(left, _LOOK_SECONDS))
+
+    def interrupt(self) -> None:
+        """Have the wait under way return now; without one, the next."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
+    def receive(self, name: str, *, most: int, lock: float) -> Sequence[Message]:
+        """Lock up to ``most`` messages; see the port."""
+        with self._changed:
+            return self._lock(name, most, lock)
 
     def complete(self, message: Message) -> None:
         """Remove a message; see the port."""
         with self._changed:
             self._held(message)
             del self._entries[message.sequence]
+
+    def complete_many(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Remove several messages; returns those whose lock was lost."""
+        lost = []
+        for message in messages:
+            try:
+                self.complete(message)
+            except LockLostError:
+                lost.append(message)
+        return lost
 
     def abandon(self, message: Message) -> None:
         """Give a message back for immediate redelivery; see the port."""

@@ -21,7 +21,7 @@ from runyard.ports import (
     Unreachable,
 )
 from runyard.runner import register, result
-from runyard.runner.places import Places
+from runyard.runner.places import Places, lay_out
 from runyard.runs.model import Handle
 from runyard.runs.states import State
 from runyard.targets.local import options
@@ -29,7 +29,7 @@ from runyard.targets.local.jobs import KIND, make_plan, record_of, split_handle
 from runyard.targets.local.supervisor import Supervisor
 
 PHASES: Final[dict[str, State]] = {
-    "accepted": State.PREPARING,
+    "accepted": State.STARTING,
     "preparing": State.PREPARING,
     "running": State.RUNNING,
     "ending": State.RUNNING,
@@ -132,6 +132,7 @@ class LocalTarget:
         places = self._places(handle)
         if register.read(places.register) is None:
             try:
+                lay_out(str(self._root))
                 if register.win(places.register, f"{register.VOID} canceled before it started"):
                     self._supervisor.forget(name)
                     self._news(handle.compute)
