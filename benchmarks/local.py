@@ -114,11 +114,13 @@ class System:
         return dict(self.table.execute(query, (experiment,)))
 
     def wait(self, experiment: str, count: int) -> dict[str, str]:
+        query = "SELECT count(*) FROM runs WHERE experiment = ? AND ending <> ''"
         deadline = time.monotonic() + PATIENCE
-        while len(found := self.ended(experiment)) < count:
+        while (ended := self.table.execute(query, (experiment,)).fetchone()[0]) < count:
             if time.monotonic() > deadline:
-                sys.exit(f"{len(found)} of {count} runs of {experiment} ended in {PATIENCE} s")
-            time.sleep(0.01)
+                sys.exit(f"{ended} of {count} runs of {experiment} ended in {PATIENCE} s")
+            time.sleep(0.01 if count > 1 else 0.002)
+        found = self.ended(experiment)
         if set(found.values()) != {"Completed"}:
             sys.exit(f"not all runs of {experiment} completed: {found}")
         return found
@@ -182,10 +184,11 @@ def floor_latency(source: Path, work: Path) -> float:
 
 
 def stage(base: Path, source: Path, count: int) -> Path:
-    """So many copies of a snapshot, in a folder on the same file system."""
-    folder = base / "staged"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
+    """So many copies of a snapshot, in a new folder on the same file system.
+
+    Nothing is removed between passes: ext4 makes creating files slow for half a minute after files were deleted.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="staged-", dir=base))
     for number in range(count):
         shutil.copy(source, folder / f"s{number:04d}.zip")
     return folder

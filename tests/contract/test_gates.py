@@ -234,3 +234,17 @@ def test_a_message_from_before_the_disarming_wins_nothing(gate: Gates) -> None:
     assert gate.arm("c", next_at=7.0) == 2
     assert gate.advance("c", 1, next_at=8.0) is None
     assert gate.advance("c", 2, next_at=8.0) == 3
+
+
+def test_room_is_what_may_be_taken_now(gate: Gates, gates: Gates) -> None:
+    assert gates.room("unknown") == 0
+    assert gate.room("c") == 2
+    enter(gate, "a", "b")
+    assert gate.room("c") == 2
+    gate.take("c", at=1.0, most=1)
+    assert gate.room("c") == 1
+    gate.configure("c", limit=2, paused=True)
+    assert gate.room("c") == 0
+    gate.configure("c", limit=1)
+    gate.take("c", at=1.0)
+    assert gate.room("c") == 0

@@ -13,9 +13,10 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from runyard.ports import Compute, Ended, Job, Observation, Plan, Running, TargetContext
 from runyard.runs.model import Handle, JobSpec, Origin, Run, SnapshotRef

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runyard.accept import drop
+from runyard.accept.acceptor import blob_identity
 from runyard.computes import alias, overview, put, remove, resolve
 from runyard.dispatch import dispatch, request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue, nudge
@@ -17,8 +18,10 @@ from runyard.errors import (
     TransientError,
     UnsupportedError,
 )
-from runyard.ports import Absent, Running, Waiting
+from runyard.ports import Absent, Ended, Observation, Running, Waiting
 from runyard.reconcile import is_known, prune, reconcile, recover, redrive, sweep
+from runyard.runs import identity
+from runyard.runs.model import Handle
 from runyard.runs.states import State
 from runyard.watch import watch
 from tests.fakes import FakeTarget, runconfig, snapshot
@@ -435,3 +438,82 @@ def test_a_take_over_that_is_refused_fails_the_run() -> None:
     house.clock.advance(400)
     house.settle()
     assert State.FAILED is state(house, run_id)
+
+
+def test_a_full_compute_is_not_woken_by_those_who_come_to_wait() -> None:
+    house = House(limit=1)
+    started(house)
+    house.drop("exp/next.zip")
+    house.deliver(SUBMISSIONS)
+    assert FAKE not in house.ports.queue.counts()
+
+
+def test_a_freed_slot_wakes_the_dispatcher_only_if_somebody_waits() -> None:
+    house = House(limit=1)
+    first, second = started(house, 2)
+    house.target.end(f"{first}/1")
+    house.clock.advance(2)
+    house.deliver(WATCH)
+    assert house.ports.queue.counts()[FAKE] == 1
+    house.settle()
+    house.target.end(f"{second}/1")
+    house.clock.advance(30)
+    house.deliver(WATCH)
+    assert state(house, second) is State.COMPLETED
+    assert FAKE not in house.ports.queue.counts()
+
+
+def test_a_run_whose_row_comes_while_its_slot_is_given_back_is_dispatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(limit=1)
+    event = house.drop()
+    ident = identity.run_id("exp", event.modified, blob_identity(event))
+    house.ports.gates.wait("local", Waiting(run_id=ident, priority=0, enqueued=1.0))
+    give_back = house.ports.gates.put_back
+
+    def late(compute: str, entry: Waiting) -> bool:
+        house.deliver(SUBMISSIONS)  # sees the slot held, and wakes nobody
+        assert FAKE not in house.ports.queue.counts()
+        return give_back(compute, entry)
+
+    monkeypatch.setattr(house.ports.gates, "put_back", late)
+    dispatch(house.ports, b'{"compute": "local"}')
+    house.settle()
+    assert [f"{ident}/1"] == house.target.submitted
+
+
+def test_metrics_that_cannot_be_read_do_not_keep_a_run_from_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House()
+    ids = started(house, 2)
+
+    def refuse(*_args: object, **_more: object) -> None:
+        raise ConfigError("metrics.jsonl is a link out of its container")
+
+    monkeypatch.setattr(house.ports.blobs, "open", refuse)
+    for run_id in ids:
+        house.target.end(f"{run_id}/1")
+    house.clock.advance(2)
+    house.settle()
+    assert [State.COMPLETED, State.COMPLETED] == [state(house, run_id) for run_id in ids]
+    assert any("its metrics could not be read" in reason for reason in house.reasons(house.runs()[0]))
+
+
+def test_what_goes_wrong_with_one_run_is_told_on_it_once_and_harms_no_other() -> None:
+    house = House()
+    first, second = started(house, 2)
+
+    def broken(handle: Handle) -> Observation:
+        raise_for = Ended(handle=handle, exit_code=0, outcome="exited", started=1e9, ended=1e9)
+        house.target.cleanup = refuse  # type: ignore[method-assign]
+        return raise_for
+
+    def refuse(handle: Handle) -> None:
+        if handle.id.startswith(first):
+            raise OSError(5, "Input/output error")
+
+    house.target.seen[f"{first}/1"] = broken
+    house.target.end(f"{second}/1")
+    for _ in range(3):
+        house.clock.advance(40)
+        house.settle()
+    assert State.COMPLETED is state(house, second)
+    assert 1 >= sum("could not be carried out" in reason for reason in house.reasons(house.ports.runs.get(first)))  # type: ignore[arg-type]

@@ -176,6 +176,37 @@ def test_looking_at_empty_queues_writes_nothing(stores: EmbeddedStores) -> None:
     assert [statement.split()[0] for statement in statements] == ["SELECT"]
 
 
+def test_wakes_write_nothing_and_are_this_process_s_own(stores: EmbeddedStores, root: Path) -> None:
+    before = stores.database._writer.total_changes
+    stores.queue.wake("q", b"c")
+    assert list(stores.queue.wait(["q"], 5)) == ["q"]
+    (message,) = stores.queue.receive("q", most=9, lock=60)
+    stores.queue.complete(message)
+    assert stores.database._writer.total_changes == before
+    stores.queue.wake("q", b"c")
+    with EmbeddedStores.open(root) as other:
+        assert list(other.queue.receive("q", most=9, lock=60)) == []
+
+
+def test_wakes_and_messages_are_seen_and_settled_alike(stores: EmbeddedStores) -> None:
+    stores.queue.send("q", b"m")
+    stores.queue.wake("q", b"w")
+    assert dict(stores.queue.counts()) == {"q": 2}
+    assert [message.body for message in stores.queue.peek("q")] == [b"w", b"m"]
+    received = [*stores.queue.receive("q", most=9, lock=60), *stores.queue.receive("q", most=9, lock=60)]
+    assert list(stores.queue.complete_many(received)) == []
+    assert list(stores.queue.complete_many(received)) == received
+    stores.queue.wake("q", b"w")
+    for _ in range(MAX_DELIVERIES):
+        stores.queue.abandon(stores.queue.receive("q", most=1, lock=60)[0])
+    stores.queue.send("q", b"m")
+    stores.queue.dead_letter(stores.queue.receive("q", most=1, lock=60)[0], reason="r", description="d")
+    assert dict(stores.queue.counts()) == {"deadletters": 2}
+    assert stores.queue.redrive(most=1) == 1
+    assert stores.queue.redrive() == 1
+    assert dict(stores.queue.counts()) == {"q": 2}
+
+
 def test_lists_of_runs_use_an_index_for_every_filter(stores: EmbeddedStores) -> None:
     from runyard.ports import Query
     from runyard.stores.embedded.runs import _selects

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from runyard.errors import ConfigError, UnsupportedError
@@ -29,7 +30,7 @@ COMPUTE = Compute(name="box", kind="local", limit=2)
 
 
 def plan(compute: Compute = COMPUTE, slot: int = 0, **spec: Any) -> Plan:
-    run = replace(RUN, spec=JobSpec(**{"script": "train.py", **spec}))
+    run = msgspec.structs.replace(RUN, spec=JobSpec(**{"script": "train.py", **spec}))
     return make_plan(Job(run=run, compute=compute, attempt=2, slot=slot))
 
 

@@ -6,7 +6,8 @@ Every step may be repeated: a redelivered message finds what the first delivery 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from runyard.accept import messages
 from runyard.accept.rejections import reject

@@ -22,6 +22,8 @@ from runyard.snapshot.archive import Archive, open_archive
 
 CONTAINERS: Final = frozenset({"snapshots", "uploads"})
 """The registered containers: a reference names a blob in one of these."""
+LONGEST_PART: Final = 255
+"""Bytes of a file's name on every usual file system."""
 MAX_RUNCONFIG: Final = 1 << 20
 """Bytes of a run configuration, or of a file it names."""
 
@@ -129,6 +131,8 @@ def _find(ports: Ports, asked: Asked, info: BlobInfo, archive: Archive) -> _Conf
 
 def _sidecar(ports: Ports, info: BlobInfo) -> _Config | None:
     for name in sidecar_names(info.name):
+        if len(name.rpartition("/")[2].encode("utf-8", "surrogateescape")) > LONGEST_PART:
+            continue  # no file can have this name, so none is there
         beside = ports.blobs.head(info.container, name)
         if beside is None or beside.modified > info.modified:
             continue  # written after the snapshot: meant for another one

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from runyard.dispatch.wakes import wake_dispatch, wake_for_next
-from runyard.errors import NotFoundError, TargetError
+from runyard.errors import NotFoundError, RunyardError, TargetError
 from runyard.ports import Compute, Ended, Ports, Waiting
 from runyard.runs.metrics import summarise, tags_of
 from runyard.runs.model import Attempt, MetricSummary, Run, RunError
@@ -57,10 +59,13 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
     now = ports.clock.now()
     ended = seen.ended or now
     state, reason = _final(run, seen, error)
-    metrics, tags = read_logged(ports, run.id, run.attempt)
+    logged = _read_logged(ports, run.id, run.attempt)
+    moves = _moves_to_finalizing(run, seen, ended)
+    if logged.problem:
+        moves.append(Move(state=None, reason=logged.problem, at=now))
     return transition(
         run,
-        [*_moves_to_finalizing(run, seen, ended), Move(state=state, reason=reason, at=now)],
+        [*moves, Move(state=state, reason=reason, at=now)],
         who="watch",
         row=_attempt(ports, run, seen, ended),
         ended=ended,
@@ -69,8 +74,8 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
         error=error if state is State.FAILED else None,
         log_bytes=seen.log_bytes,
         log_complete=seen.log_complete,
-        metrics=metrics,
-        tags={**run.tags, **tags},
+        metrics=logged.metrics,
+        tags={**run.tags, **logged.tags},
         claimed_until=None,
     )
 
@@ -101,18 +106,29 @@ _CODES: Final = {
 }
 
 
-def read_logged(ports: Ports, run_id: str, attempt: int) -> tuple[dict[str, MetricSummary], dict[str, str]]:
-    """What the attempt's script logged: its metrics in summary, and the tags it gave its run."""
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """What an attempt's script logged."""
+
+    metrics: dict[str, MetricSummary] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    problem: str = ""
+    """Why it could not be read: the file is the script's to spoil, and that must not keep its run from ending."""
+
+
+def _read_logged(ports: Ports, run_id: str, attempt: int) -> _Logged:
     name = f"{run_id}/{attempt}/metrics.jsonl"
     try:
         reader = ports.blobs.open(RUNS, name)
+        try:
+            lines = reader.read(0, min(reader.info.size, MAX_METRICS)).splitlines()
+        finally:
+            reader.close()
     except NotFoundError:
-        return {}, {}
-    try:
-        lines = reader.read(0, min(reader.info.size, MAX_METRICS)).splitlines()
-    finally:
-        reader.close()
-    return summarise(lines), tags_of(lines)
+        return _Logged()
+    except (RunyardError, OSError) as error:
+        return _Logged(problem=f"its metrics could not be read: {error}")
+    return _Logged(summarise(lines), tags_of(lines))
 
 
 def _moves_to_finalizing(run: Run, seen: Ended, ended: float) -> list[Move]:

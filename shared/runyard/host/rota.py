@@ -30,6 +30,8 @@ PATIENCE: Final = 0.02
 """Seconds that a call may hold up the others."""
 WAIT: Final = 0.5
 """Seconds that one wait for messages lasts."""
+GLANCE: Final = 0.002
+"""Seconds between looks at the queues while there is something at hand."""
 LINGER: Final = 0.05
 """Seconds that a handled message may wait for others to be completed with. A crash meanwhile delivers it again."""
 PAUSE: Final = 1.0
@@ -81,6 +83,7 @@ class Rota:
         self._own = _Lane(None, CALLS)
         self._queues = [_Lane(served, limits.concurrency) for served in functions]
         self._lanes = deque([self._own, *self._queues])
+        self._look_at = 0.0
         self._done: list[tuple[_Lane, Message]] = []
         """Handled by the leader, and not completed yet."""
         self._changed = threading.Condition(threading.Lock())
@@ -147,7 +150,7 @@ class Rota:
                 try:
                     self._look()
                     self._run_next(turn)
-                except Exception as error:  # noqa: BLE001 - the edge of a thread: said, and tried again
+                except Exception as error:
                     log.error("the queues failed: %s", describe(error), extra={"action": "queue.failed"})  # noqa: TRY400
                     log.debug("the queues failed: the traceback", exc_info=error)
                     self._stopping.wait(PAUSE)
@@ -176,15 +179,17 @@ class Rota:
 
     def _look(self) -> None:
         """Receive for functions with nothing at hand; with nothing to do, wait. What is handled is completed in batches."""
-        lanes = [lane for lane in self._queues if lane.room > 0]
+        seconds = LINGER if self._done else WAIT
         if any(lane.ready for lane in self._lanes):
+            if time.monotonic() < self._look_at:
+                return
             seconds = 0.0
-        else:
-            seconds = LINGER if self._done else WAIT
+        lanes = [lane for lane in self._queues if lane.room > 0]
         there = self._queue.wait([lane.queue for lane in lanes], seconds)
         for lane in lanes if there else ():
             if lane.queue in there:
                 lane.waiting.extend(self._queue.receive(lane.queue, most=lane.room, lock=self._lock))
+        self._look_at = time.monotonic() + GLANCE
         if len(self._done) >= BATCH or (seconds and not there):
             done, self._done = self._done, []
             self._complete(done)

@@ -65,7 +65,10 @@ class Queue(Protocol):
         ...
 
     def wake(self, name: str, body: bytes) -> None:
-        """Send a message that may be merged with an equal one nobody has received yet. It carries no news."""
+        """Send a message that may be merged with an equal one nobody has received yet. It carries no news.
+
+        It may be lost with the process that would have received it: a host that begins wakes all that may have work.
+        """
         ...
 
     def wait(self, names: Sequence[str], seconds: float) -> Sequence[str]:

@@ -1,12 +1,16 @@
 """A run and what belongs to it: plain frozen values, as they are stored.
 
+They are msgspec structs, not dataclasses: a run has many fields, and each of its moves makes a new one
+(``msgspec.structs.replace``; measured: 0.3 µs against 8).
+
 Times are seconds since the epoch, UTC. Durations are seconds, sizes are bytes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from runyard.runs.states import CANCEL_REQUESTED, ENDINGS, State
 
@@ -14,8 +18,7 @@ SCHEMA: Final = 1
 """Version of the stored form of everything in this module."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """What asked for a run."""
 
     source: str
@@ -26,8 +29,7 @@ class Origin:
     """The event's own id, as its source gave it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SnapshotRef:
+class SnapshotRef(msgspec.Struct, frozen=True, kw_only=True):
     """Where a snapshot is and which bytes are meant."""
 
     container: str
@@ -43,8 +45,7 @@ class SnapshotRef:
         return f"{self.container}/{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobSpec:
+class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, resolved from the run configuration and the event's overrides."""
 
     script: str
@@ -52,7 +53,7 @@ class JobSpec:
     framework: str = "Python"
     interpreter: str = "python"
     """``python`` means the compute's default interpreter; anything else is a path on the compute."""
-    environment_variables: dict[str, str] = field(default_factory=dict)
+    environment_variables: dict[str, str] = msgspec.field(default_factory=dict)
     max_duration: float | None = None
     """Seconds that the script may run; then the runner ends it and the run is ``Failed``."""
     watched_directories: tuple[str, ...] = ("logs",)
@@ -63,8 +64,7 @@ class JobSpec:
     """Which run configuration counted, for people: ``aml_config/local.runconfig in the snapshot``."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handle:
+class Handle(msgspec.Struct, frozen=True, kw_only=True):
     """What a target returned from ``submit``: enough to find the job again from any process."""
 
     kind: str
@@ -88,8 +88,7 @@ class Handle:
         return cls(kind=kind, compute=compute, id=ident)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunError:
+class RunError(msgspec.Struct, frozen=True, kw_only=True):
     """Why a run did not complete."""
 
     error_class: str
@@ -99,8 +98,7 @@ class RunError:
     code: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MetricSummary:
+class MetricSummary(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one numeric metric over a run."""
 
     last: float
@@ -109,8 +107,7 @@ class MetricSummary:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One execution of (snapshot, run configuration).
 
     ``version`` is the sequence number of the run's newest event: each transition writes at least one event,
@@ -138,7 +135,7 @@ class Run:
     kind: str = ""
     snapshot: SnapshotRef | None = None
     spec: JobSpec | None = None
-    request: dict[str, object] = field(default_factory=dict)
+    request: dict[str, object] = msgspec.field(default_factory=dict)
     """The submission as the door took it (kept until accepted, and for ``resubmit``). No secrets."""
     priority: int = 0
     """Higher goes first; equal ones by age."""
@@ -154,10 +151,10 @@ class Run:
     exit_code: int | None = None
     log_bytes: int | None = None
     log_complete: bool | None = None
-    metrics: dict[str, MetricSummary] = field(default_factory=dict)
+    metrics: dict[str, MetricSummary] = msgspec.field(default_factory=dict)
     display_name: str = ""
-    tags: dict[str, str] = field(default_factory=dict)
-    properties: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = msgspec.field(default_factory=dict)
+    properties: dict[str, str] = msgspec.field(default_factory=dict)
     version: int = 0
     schema: int = SCHEMA
 
@@ -178,8 +175,7 @@ class Run:
         return {"run": self.id, "state": str(self.state), "compute": self.compute, "attempt": self.attempt}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One submission of a run to its compute."""
 
     run_id: str
@@ -198,8 +194,7 @@ class Attempt:
     schema: int = SCHEMA
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One row of a run's history: written in the same transaction as what it tells."""
 
     run_id: str

@@ -8,7 +8,7 @@ from typing import Any, Final
 from runyard.dispatch.cancel import press_cancel
 from runyard.dispatch.hand_over import CLAIM, take_over
 from runyard.dispatch.wakes import read_tick, send_tick, wake_dispatch
-from runyard.errors import ConflictError, TargetError
+from runyard.errors import ConflictError, RunyardError
 from runyard.finalize import finish, free_slot
 from runyard.ports import Absent, Compute, Ended, Observation, Ports, Running, Slot, Unreachable, Waiting
 from runyard.runs.model import Handle, Run
@@ -99,11 +99,23 @@ def _apply(ports: Ports, compute: Compute, run: Run, seen: Observation) -> None:
     except ConflictError:
         log.info("a newer change of %s was first", run.id, extra={"action": "observe", **run.log_context()})
         return
-    except TargetError as error:
-        log.warning("watching %s: %s", run.id, error.message, extra={"action": "observe", **run.log_context()})
+    except (RunyardError, OSError) as error:
+        _note(ports, run, f"its compute was observed, but that could not be carried out: {error}")
         return
     if run.cancel_requested:
         press_cancel(ports, run)
+
+
+def _note(ports: Ports, run: Run, reason: str) -> None:
+    """What goes wrong with one run is told on that run, once, and is no matter of its neighbours."""
+    log.error("%s: %s", run.id, reason, extra={"action": "observe", **run.log_context()})
+    history = ports.runs.history(run.id)
+    if history and history[-1].reason == reason:
+        return
+    try:
+        ports.runs.transition(transition(run, [Move(state=None, reason=reason, at=ports.clock.now())], who="watch"))
+    except ConflictError:
+        return  # it moved on: the next poll looks again
 
 
 def _claim_expired(ports: Ports, run: Run) -> bool:

@@ -8,6 +8,7 @@ eight callers share commits.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 BUSY_SECONDS: Final = 30.0
 """How long a writer waits for another process (a command beside a running host) to finish its own write."""
+NO_ROOM: Final = 64 << 10
+"""Bytes of free space below which an I/O error is taken for a full disk."""
 _ROUNDS: Final = 8
 """Groups that a leader commits for others before one of them leads on."""
 
@@ -281,7 +284,7 @@ def _code(error: sqlite3.Error) -> int:
 def _translate(error: Exception, path: Path) -> Exception:
     if not isinstance(error, sqlite3.Error):
         return error
-    if _code(error) == sqlite3.SQLITE_FULL:
+    if _code(error) == sqlite3.SQLITE_FULL or (_code(error) == sqlite3.SQLITE_IOERR and _is_full(path)):
         return StorageFullError(f"there is no room left on the disk of {path}; free some, and nothing is lost")
     if _code(error) == sqlite3.SQLITE_BUSY:
         return RunyardError(
@@ -291,7 +294,17 @@ def _translate(error: Exception, path: Path) -> Exception:
         return ConfigError(f"{path} is not a whole database; restore it from a backup, or use another root")
     if _code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
         return ConfigError(f"{path} cannot be written; check who owns it and its folder")
+    if _code(error) == sqlite3.SQLITE_IOERR:
+        return RunyardError(f"the disk of {path} fails ({error}); look at the system's log, then try again")
     return error
+
+
+def _is_full(path: Path) -> bool:
+    """Whether a disk that cannot be written has next to no room: without any, SQLite speaks of an I/O error."""
+    try:
+        return shutil.disk_usage(path.parent).free < NO_ROOM
+    except OSError:
+        return False
 
 
 def _closed(path: Path) -> RunyardError:

@@ -1,6 +1,9 @@
 """Message queues in SQLite, with Service Bus' peek-lock semantics.
 
 One column, ``visible``, says when a message may be received: its scheduled time, or the end of its lock.
+
+Wakes are in memory: they carry no news, one process receives them, and a host that takes over a root looks at every
+compute anyway (``runyard.reconcile.recover``). In a burst of short runs they are half of all messages.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ import math
 import secrets
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -19,19 +23,19 @@ from runyard.ports.clock import Clock
 from runyard.ports.queue import DEAD_LETTERS, MAX_DELIVERIES, Message
 from runyard.stores.embedded.bell import Bell
 from runyard.stores.embedded.database import Database
+from runyard.stores.memory.queue import MemoryQueue
 from runyard.stores.messages import TOO_MANY_DELIVERIES, TOO_MANY_DESCRIPTION, check_message, lock_lost
 
 LOOK_SECONDS: Final = 0.5
 """How long a waiting receiver may miss what another process sent."""
+_FIRST_WAKE: Final = -(1 << 62)
+"""The first sequence number of a wake: all of them are negative, unlike those of messages in the table."""
 _PARKED: Final = 1e15
 """``visible`` of a dead letter that was delivered too often: it stays to be seen and redriven, but is not received."""
 _decode_properties: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 _COLUMNS: Final = "seq, id, body, enqueued, deliveries, reason, description, source, properties"
 _SEND: Final = "INSERT INTO messages (queue, id, body, properties, enqueued, visible) VALUES (?, ?, ?, ?, ?, ?)"
-_WAKE: Final = (
-    "INSERT INTO messages (queue, id, body, enqueued, visible, wake) VALUES (?, ?, ?, ?, ?, 1) ON CONFLICT DO NOTHING"
-)
 _PEEK: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? ORDER BY seq LIMIT ?"  # noqa: S608
 _NEXT: Final = "(SELECT visible FROM messages WHERE queue = ? ORDER BY visible LIMIT 1)"
 _DUE: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? AND visible <= ? ORDER BY visible, seq LIMIT ?"  # noqa: S608
@@ -60,6 +64,7 @@ class EmbeddedQueue:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._wakes = MemoryQueue(clock, first=_FIRST_WAKE)
         self._bell = Bell()
 
     def send(
@@ -84,10 +89,8 @@ class EmbeddedQueue:
 
     def wake(self, name: str, body: bytes) -> None:
         """Send a message that may be merged with an equal one nobody has received yet."""
-        ident = check_message(name, body, None)
-        now = self._clock.now()
-        if self._database.write(lambda db: db.execute(_WAKE, (name, ident, body, now, now)).rowcount):
-            self._bell.ring()
+        self._wakes.wake(name, body)
+        self._bell.ring()
 
     def wait(self, names: Sequence[str], seconds: float) -> Sequence[str]:
         """Wait until one of these queues has something to receive; see the port. It costs one read, and no thread."""
@@ -105,6 +108,8 @@ class EmbeddedQueue:
 
     def receive(self, name: str, *, most: int, lock: float) -> Sequence[Message]:
         """Lock up to ``most`` messages. One that was delivered too often is buried on the way."""
+        if self._wakes.wait((name,), 0.0) and (wakes := self._wakes.receive(name, most=most, lock=lock)):
+            return wakes
         token = secrets.token_hex(8)
 
         def work(db: sqlite3.Connection) -> tuple[list[Any], float]:
@@ -128,16 +133,19 @@ class EmbeddedQueue:
 
     def complete(self, message: Message) -> None:
         """Remove a message; see the port."""
-        args = (message.sequence, message.lock_token, self._clock.now())
-        if not self._database.write(lambda db: db.execute(_COMPLETE, args).rowcount):
+        if self.complete_many([message]):
             raise lock_lost(message)
 
     def complete_many(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Remove several messages in one transaction; returns those whose lock was lost."""
+        lost = self._wakes.complete_many([message for message in messages if message.sequence < 0])
+        stored = [message for message in messages if message.sequence > 0]
+        if not stored:
+            return lost
         now = self._clock.now()
-        keys = [(message.sequence, message.lock_token, now) for message in messages]
-        gone = self._database.write(lambda db: [db.execute(_COMPLETE, key).rowcount for key in keys]) if keys else []
-        return [message for message, count in zip(messages, gone, strict=True) if not count]
+        keys = [(message.sequence, message.lock_token, now) for message in stored]
+        gone = self._database.write(lambda db: [db.execute(_COMPLETE, key).rowcount for key in keys])
+        return [*lost, *(message for message, count in zip(stored, gone, strict=True) if not count)]
 
     def abandon(self, message: Message) -> None:
         """Give a message back for immediate redelivery; see the port."""
@@ -148,7 +156,10 @@ class EmbeddedQueue:
             else:
                 db.execute(_UNLOCK, (message.sequence,))
 
-        self._change_held(message, give_back)
+        if message.sequence < 0:
+            self._wakes.abandon(message)
+        else:
+            self._change_held(message, give_back)
         self._bell.ring()
         self._bell.ring()
 
@@ -158,22 +169,28 @@ class EmbeddedQueue:
         def bury(db: sqlite3.Connection, _: int) -> None:
             _bury(db, message.sequence, message.queue, self._clock.now(), (reason, description))
 
-        self._change_held(message, bury)
+        if message.sequence < 0:
+            self._wakes.dead_letter(message, reason=reason, description=description)
+        else:
+            self._change_held(message, bury)
         self._bell.ring()
 
     def peek(self, name: str, *, most: int = 100) -> Sequence[Message]:
         """Look at messages without locking them (scheduled ones too), oldest first."""
         rows = self._database.read(_PEEK, (name, most))
-        return [_message(name, row) for row in rows]
+        wakes = self._wakes.peek(name, most=most)
+        return [*wakes, *(_message(name, row) for row in rows)][:most]
 
     def counts(self) -> Mapping[str, int]:
         """How many messages each queue holds (scheduled and locked ones too)."""
-        return dict(self._database.read("SELECT queue, count(*) FROM messages GROUP BY queue ORDER BY queue"))
+        stored = dict(self._database.read("SELECT queue, count(*) FROM messages GROUP BY queue"))
+        return dict(sorted((Counter(stored) + Counter(self._wakes.counts())).items()))
 
     def redrive(self, *, source: str | None = None, most: int = 1000) -> int:
         """Send dead letters back to the queue they came from; those in somebody's hands are left alone."""
-        args = (self._clock.now(), DEAD_LETTERS, source, most)
-        count = self._database.write(lambda db: db.execute(_REDRIVE, args).rowcount)
+        count = self._wakes.redrive(source=source, most=most)
+        args = (self._clock.now(), DEAD_LETTERS, source, most - count)
+        count += self._database.write(lambda db: db.execute(_REDRIVE, args).rowcount)
         self._bell.ring()
         return count
 
@@ -189,11 +206,12 @@ class EmbeddedQueue:
         """Which queues have something to receive, and else for how many seconds one may look away."""
         if not names:
             return [], LOOK_SECONDS
-        sql = f"SELECT {', '.join([_NEXT] * len(names))}"  # noqa: S608  # fixed texts
+        sql = f"SELECT {', '.join([_NEXT] * len(names))}"
         (row,) = self._database.look(sql, names)
         now = self._clock.now()
         next_at = min((at for at in row if at is not None), default=math.inf)
-        there = [name for name, at in zip(names, row, strict=True) if at is not None and at <= now]
+        woken = self._wakes.wait(names, 0.0)
+        there = [name for name, at in zip(names, row, strict=True) if (at is not None and at <= now) or name in woken]
         return there, min(LOOK_SECONDS, next_at - now)
 
     def _change_held(self, message: Message, change: Callable[[sqlite3.Connection, int], None]) -> None:

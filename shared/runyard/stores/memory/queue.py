@@ -40,11 +40,12 @@ class _Entry:
 class MemoryQueue:
     """A :class:`~runyard.ports.queue.Queue`. On a :class:`ManualClock` nothing waits: what is not due is not there."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, first: int = 1) -> None:
+        """Make one; ``first`` is the sequence number of the first message."""
         self._clock = clock
         self._changed = Condition()
         self._entries: dict[int, _Entry] = {}
-        self._sent = 0
+        self._sent = first - 1
         self._interrupted = False
 
     def send(
