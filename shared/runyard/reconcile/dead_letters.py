@@ -57,14 +57,14 @@ def _end_submission(ports: Ports, letter: Message, reason: str) -> None:
 
 
 def redrive(ports: Ports, *, source: str | None = None, most: int = 1000) -> int:
-    """Send buried messages back to the queue they came from; returns how many.
+    """Send buried messages, and dead letters that nobody could bury, back to the queue they came from; returns how many.
 
     Args:
         ports: The outside.
         source: Only those of this queue.
         most: At most so many.
     """
-    sent = 0
+    sent = ports.queue.redrive(source=source, most=most)
     while sent < most:
         letters = ports.queue.receive(BURIED, most=min(100, most - sent), lock=LOCK)
         if not letters:
