@@ -13,7 +13,7 @@ import httpx
 
 from runyard.host import Host, HostOptions
 from runyard.ports import Ports, Query
-from runyard.reconcile import is_known, recover
+from runyard.reconcile import is_known
 from runyard.runs.model import Run
 from runyard.services import Services, install, open_embedded
 from tests.fakes import runconfig, snapshot
@@ -44,7 +44,7 @@ class Yard:
             console=self.lines.append,
             known=lambda container, name, etag, _modified: is_known(services.ports, container, name, etag),
         )
-        recover(services.ports)
+        services.take_over()
         host = Host(services.ports, self.root, TOKEN, options=options)
         self.services = services
         host.start()

@@ -56,7 +56,7 @@ def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Ite
     """
     from runyard.api.service import own_version  # noqa: PLC0415 - FastAPI
     from runyard.host import Host, HostLock, HostOptions  # noqa: PLC0415
-    from runyard.reconcile import is_known, recover  # noqa: PLC0415
+    from runyard.reconcile import is_known  # noqa: PLC0415
     from runyard.services import install, open_embedded  # noqa: PLC0415
 
     lock = HostLock(folder)
@@ -77,7 +77,7 @@ def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Ite
     options = HostOptions(port=port, known=known, console=console, version=own_version())
     host = Host(services.ports, folder, services.token, options=options, lock=lock)
     try:
-        recover(services.ports)
+        services.take_over()
         host.start()
         yield host, services
     finally:

@@ -6,14 +6,19 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from runyard.computes import ensure_default
 from runyard.dispatch.wakes import WATCH, nudge
 from runyard.errors import ConfigError
 from runyard.ports import Clock, Ports, Queue, TargetContext
+from runyard.reconcile import recover
 from runyard.services.checks import Check, run_checks
 from runyard.stores.embedded import EmbeddedStores, SystemClock
 from runyard.targets.registry import Registry, known_kinds
+
+HALF_WRITTEN: Final = 3600.0
+"""Seconds without a change after which a half-written file has no writer any more."""
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +33,18 @@ class Services:
     """What callers over the network must show; ``None`` = nobody may call over the network."""
     one_time_code: str | None = None
     """What the printed link holds; used up by its first use."""
+    _tidy: Callable[[], object] | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
 
     def doctor(self) -> Sequence[Check]:
         """Check what a run needs here; each finding says how to mend it."""
         return run_checks(self.ports, self.root)
+
+    def take_over(self) -> None:
+        """What a host does first, once it is alone on its root: clear up after killed writers, go on where others ended."""
+        if self._tidy is not None:
+            self._tidy()
+        recover(self.ports)
 
     def close(self) -> None:
         """Let go of everything, in the reverse order of making; jobs go on."""
@@ -67,7 +79,12 @@ def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
         clock=clock,
         targets=targets,
     )
-    services = Services(ports=ports, root=root, _closers=[stores.close, targets.close])
+    services = Services(
+        ports=ports,
+        root=root,
+        _tidy=lambda: stores.blobs.sweep(clock.now() - HALF_WRITTEN),
+        _closers=[stores.close, targets.close],
+    )
     try:
         ensure_default(ports, targets.default_compute())
     except BaseException:
