@@ -233,7 +233,7 @@ def test_a_stopped_supervisor_is_unreachable_and_no_failure(
     finally:
         os.kill(house.supervisor(), signal.SIGCONT)
     assert isinstance(seen, Unreachable)
-    assert "did not answer" in seen.detail
+    assert f"the local supervisor (pid {house.supervisor()}) does not answer" in seen.detail
     gate.touch()
     assert isinstance(house.ended(handle), Ended)
 

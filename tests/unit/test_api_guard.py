@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -200,15 +201,52 @@ def test_a_bug_is_logged_and_not_shown(
         raise ValueError("inner secret")
 
     monkeypatch.setattr(served.house.ports.runs, "list", fail)
+    caplog.set_level(logging.INFO, "runyard")
     answer = served.http.get("/api/runs")
-    assert answer.status_code == 500
-    assert "inner secret" not in answer.text
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "InternalError")
+    assert [record.message for record in caplog.records if record.levelno >= logging.INFO] == [
+        "GET /api/runs failed: ValueError"
+    ]
+    caplog.set_level(logging.DEBUG, "runyard")
+    assert "inner secret" not in served.http.get("/api/runs").text
     assert "inner secret" in caplog.text
+
+
+def test_an_answer_that_breaks_off_is_not_raised_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object, **__: object) -> Iterator[bytes]:
+        yield b"a"
+        raise ValueError("inner")
+
+    run = served.ended(files={"outputs/a": b"abc"})
+    monkeypatch.setattr(served.house.ports.blobs, "stream", broken)
+    with pytest.raises(httpx.RemoteProtocolError):
+        served.http.get(f"/api/runs/{run.id}/files/outputs/a")
+    assert f"GET /api/runs/{run.id}/files/outputs/a failed: ValueError" in caplog.text
 
 
 def test_unknown_addresses_and_methods_are_told(served: Served) -> None:
     assert served.http.get("/api/nothing").status_code == 404
-    assert served.http.delete("/api/runs").status_code == 405
+    refused = served.http.delete("/api/runs")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
+    assert served.http.head("/api/snapshots").headers["allow"] == "POST"
+
+
+def test_head_is_answered_like_get_without_its_body(served: Served) -> None:
+    run = served.ended(files={"outputs/a": b"abc" * 1_000_000})
+    for path in ("/api/health", "/api/runs", f"/api/runs/{run.id}", f"/api/runs/{run.id}/files", "/"):
+        head, got = served.http.head(path), served.http.get(path)
+        assert (head.status_code, head.headers["content-length"], head.content) == (
+            got.status_code, got.headers["content-length"], b"",
+        )  # fmt: skip
+    file = served.http.head(f"/api/runs/{run.id}/files/outputs/a")
+    assert (file.status_code, file.headers["content-length"], file.content) == (200, "3000000", b"")
+    assert served.http.head("/", params={"token": "once"}).status_code == 200  # HEAD does not use the link up
+    assert served.http.get("/", params={"token": "once"}).status_code == 303
+    served.http.cookies.clear()
+    del served.http.headers["Authorization"]
+    assert (served.http.head("/api/runs").status_code, served.http.head("/api/health").status_code) == (401, 200)
 
 
 def test_a_client_that_goes_away_harms_nothing() -> None:

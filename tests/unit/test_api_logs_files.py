@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from runyard.api import logs as module
+from runyard.api.answers import answer
 from runyard.errors import TransientError
 from runyard.finalize.ending import RUNS
 from runyard.ports import LogChunk
@@ -91,11 +92,17 @@ def test_a_compute_that_does_not_answer_is_503(served: Served, monkeypatch: pyte
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
 
 
-def test_a_log_that_retention_removed_is_told(served: Served) -> None:
+def test_a_log_that_was_removed_is_told(served: Served) -> None:
     run = served.ended()
     answer = served.http.get(f"/api/runs/{run.id}/logs")
     assert answer.status_code == 404
-    assert "retention" in answer.json()["error"]["message"]
+    assert "was removed" in answer.json()["error"]["message"]
+
+
+def test_an_offset_beyond_all_bounds_is_refused(served: Served) -> None:
+    run = served.ended(files={LOG: b"abc"})
+    for offset, status in (("9" * 25, 422), (str(1 << 62), 200)):
+        assert served.http.get(f"/api/runs/{run.id}/logs", params={"offset": offset}).status_code == status
 
 
 def test_files_are_listed_in_pages(served: Served) -> None:
@@ -107,6 +114,19 @@ def test_files_are_listed_in_pages(served: Served) -> None:
     rest = served.http.get(f"/api/runs/{run.id}/files", params={"limit": 3, "after": first["next"]}).json()
     assert names == [file["name"] for file in first["files"] + rest["files"]]
     assert {LOG: f"/api/runs/{run.id}/files/{LOG}"} == served.http.get(f"/api/runs/{run.id}").json()["logFiles"]
+
+
+def test_files_whose_names_are_no_text_are_left_out(served: Served) -> None:
+    odd = [f"outputs/b\udce9{number}" for number in range(3)]
+    run = served.ended(files=dict.fromkeys(["outputs/a", *odd, "outputs/c", f"{LOG}\udce9"], b"x"))
+    first = served.http.get(f"/api/runs/{run.id}/files?limit=1").json()
+    rest = served.http.get(f"/api/runs/{run.id}/files", params={"limit": 2, "after": first["next"]}).json()
+    assert [file["name"] for file in first["files"] + rest["files"]] == ["outputs/a", "outputs/c"]
+    assert served.http.get(f"/api/runs/{run.id}").json()["logFiles"] == {}
+
+
+def test_texts_that_utf8_cannot_hold_do_not_break_an_answer() -> None:
+    assert answer({"a\udce9": "é\udce9"}).body == b'{"a\\udce9": "\\u00e9\\udce9"}'
 
 
 def test_a_download_is_an_attachment_that_no_browser_runs(served: Served) -> None:

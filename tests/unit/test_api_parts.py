@@ -32,6 +32,7 @@ def add(served: Served, **changes: object) -> int:
         },
         **changes,
     }
+    served.house.ports.blobs.put("uploads", "a.zip", snapshot())
     return served.http.post("/api/webhooks", json=body).status_code
 
 
@@ -101,6 +102,9 @@ def test_the_secret_of_a_webhook_is_in_no_answer(served: Served) -> None:
         {"submission": {"experiment": "a", "snapshot": "uploads/a.zip", "target": "{/who}"}},
         {"submission": {"experiment": "a b", "snapshot": "uploads/a.zip"}},
         {"submission": {"experiment": "a"}},
+        {"submission": {"experiment": "a", "snapshot": "elsewhere/a.zip"}},
+        {"submission": {"experiment": "a", "snapshot": "uploads/a.zip", "target": "nowhere"}},
+        {"submission": {"experiment": "a", "snapshot": "uploads/a.zip", "arguments": {"{/a}": "b"}}},
     ],
 )
 def test_a_webhook_that_could_never_work_is_refused_when_it_is_defined(
@@ -108,6 +112,17 @@ def test_a_webhook_that_could_never_work_is_refused_when_it_is_defined(
 ) -> None:
     assert add(served, **changes) == 400
     assert served.http.get("/api/webhooks").json()["webhooks"] == []
+
+
+def test_a_webhook_of_a_snapshot_that_is_not_there_is_refused(served: Served) -> None:
+    assert add(served, submission={"experiment": "a", "snapshot": "uploads/none.zip"}) == 404
+
+
+def test_a_delivery_whose_id_is_too_long_is_refused(served: Served) -> None:
+    assert add(served) == 201
+    headers = {"X-GitHub-Delivery": "d" * 201, "X-GitHub-Event": "push", "X-Hub-Signature-256": sign(SECRET, b"{}")}
+    answer = served.http.post("/api/webhooks/train", content=b"{}", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "EventError")
 
 
 def test_defining_a_webhook_needs_the_token(served: Served) -> None:
@@ -135,6 +150,7 @@ def test_computes_are_listed_set_and_removed(served: Served) -> None:
     assert served.http.delete("/api/aliases/cluster1").status_code == 404
     assert served.http.delete("/api/computes/gpu").status_code == 204
     assert served.http.put("/api/computes/new", json={"limit": 1}).status_code == 400
+    assert "--pause" in served.http.delete("/api/computes/local").json()["error"]["message"]
     assert served.http.put("/api/aliases/a", json={"compute": "nowhere"}).status_code == 404
 
 

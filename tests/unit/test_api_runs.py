@@ -109,6 +109,12 @@ def test_a_bad_upload_is_one_sentence_and_keeps_nothing(served: Served, parts: d
     assert served.house.runs() == []
 
 
+def test_a_part_that_is_there_twice_is_refused(served: Served) -> None:
+    parts = [("snapshot", ("a.zip", snapshot(), "application/zip"))] * 2
+    answer = served.http.post("/api/snapshots", files=parts)
+    assert (answer.status_code, "twice" in answer.json()["error"]["message"]) == (400, True)
+
+
 def test_a_broken_multipart_body_is_told(served: Served) -> None:
     for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
         answer = served.http.post("/api/runs", content=b"garbage", headers={"Content-Type": kind})

@@ -350,7 +350,8 @@ def test_prune_counts_before_it_removes(cli: Invoke, served: Served) -> None:
     served.house.clock.advance(7200)
     assert "would remove 1 runs" in cli("prune", "--runs-older-than", "1h", "--dry-run").stdout
     assert json.loads(cli("prune", "--runs-older-than", "1h", "--json").stdout)["runs"] == 1
-    cli("prune", code=outcome.FAILED)
+    assert "--runs-older-than" in cli("prune", code=outcome.USAGE).stderr
+    assert "needs" in cli("prune", "--keep", "3", code=outcome.USAGE).stderr
     assert "30d" in cli("prune", "--runs-older-than", "month", code=outcome.USAGE).stderr
 
 

@@ -290,3 +290,32 @@ def test_unpacking_can_be_given_up(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     with pytest.raises(Stopped):
         unpack(str(path), "", str(tmp_path / "work"), lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("d/" * 2000 + "x", r"has 2001 parts; at most 200 are allowed"),
+        ("n" * 256, r"is too long: at most 4000 bytes, and 255 between two slashes, are allowed"),
+        ("ä" * 128, r"is too long"),
+        (("n" * 250 + "/") * 16 + "x", r"is too long"),
+    ],
+)
+def test_a_name_that_no_file_system_takes_is_refused(try_to: Callable[..., Path], name: str, sentence: str) -> None:
+    with pytest.raises(Problem, match=sentence) as caught:
+        try_to(zipped((entry(name), "x")))
+    assert len(caught.value.message) < 300
+    assert caught.value.error_class == "config"
+
+
+def test_a_path_of_200_parts_comes_out(try_to: Callable[..., Path]) -> None:
+    assert (try_to(zipped((entry("d/" * 199 + "x"), "deep"))) / ("d/" * 199) / "x").read_text() == "deep"
+
+
+def test_a_path_too_long_for_its_place_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / ("w" * 200)
+    folder.mkdir()
+    (tmp_path / "a.zip").write_bytes(zipped((entry(("n" * 248 + "/") * 16 + "x"), "x")))
+    with pytest.raises(Problem, match="in the snapshot is too long for this file system") as caught:
+        unpack(str(tmp_path / "a.zip"), "", str(folder))
+    assert caught.value.error_class == "config"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,20 @@ from starlette.responses import Response
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer."""
-    return Response(msgspec.json.encode(value), status, headers, media_type="application/json")
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a script may name things with what is no text; JSON can spell it, UTF-8 cannot
+        data = json.dumps(value).encode()
+    return Response(data, status, headers, media_type="application/json")
+
+
+def is_text(name: str) -> bool:
+    """Whether a name can be written as UTF-8: a file's name may hold any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def iso(seconds: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
-from runyard.api.answers import iso, iso_or_none
+from runyard.api.answers import is_text, iso, iso_or_none
 from runyard.api.shapes import AttemptShape, EventShape, RunDetails, RunSummary
 from runyard.finalize.ending import RUNS
 from runyard.ports import Ports
@@ -98,6 +98,8 @@ def log_files(ports: Ports, run: Run) -> dict[str, str]:
     start = f"{run.id}/{run.attempt}/"
     for folder in LOG_FOLDERS:
         for info in ports.blobs.list(RUNS, start + folder, limit=MAX_LOG_FILES):
+            if not is_text(info.name):
+                continue
             name = info.name.removeprefix(start)
             files[name] = f"/api/runs/{quote(run.id)}/files/{quote(name)}"
     return files

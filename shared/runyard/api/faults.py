@@ -10,6 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
 
 from runyard.api.answers import answer
 from runyard.errors import (
@@ -71,9 +73,31 @@ def install(app: FastAPI) -> None:
         return fault(422, "InvalidRequest", sentence(error.errors()))
 
     @app.exception_handler(HTTPException)
-    async def http(_request: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         code, message = _HTTP.get(error.status_code, ("BadRequest", "the request cannot be read"))
-        return fault(error.status_code, code, message, dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(allowed(app, request.scope))
+        return fault(error.status_code, code, message, headers)
+
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, _error: Exception) -> Response:
+        return internal()  # the gatekeeper logs it
+
+
+def internal() -> Response:
+    """What is said when something went wrong in Runyard itself."""
+    return fault(500, "InternalError", "something went wrong here; the host's log says what")
+
+
+def allowed(app: FastAPI, scope: Scope) -> list[str]:
+    """The methods that an address takes: of all its routes, since each knows its own only."""
+    taken = [
+        method
+        for method in ("DELETE", "GET", "POST", "PUT")
+        if any(route.matches({**scope, "method": method})[0] is Match.FULL for route in app.routes)
+    ]
+    return sorted([*taken, "HEAD"] if "GET" in taken else taken)
 
 
 def sentence(faults: Sequence[Any]) -> str:

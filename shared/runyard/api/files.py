@@ -10,12 +10,12 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
-from runyard.api.answers import answer
+from runyard.api.answers import answer, is_text
 from runyard.api.context import PortsDep, existing
 from runyard.api.shapes import FileList
 from runyard.errors import ConfigError, NotFoundError
 from runyard.finalize.ending import RUNS
-from runyard.ports import Ports
+from runyard.ports import BlobInfo, Ports
 from runyard.runs.model import Run
 
 router = APIRouter(prefix="/api/runs")
@@ -34,11 +34,14 @@ def list_files(
     after: Annotated[str | None, Query(max_length=1024)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
 ) -> Response:
-    """The files of an attempt (the newest one), by name; ``next`` is the ``after`` of the next page."""
+    """The files of an attempt (the newest one), by name; ``next`` is the ``after`` of the next page.
+
+    Names that are no text (any bytes may name a file) are left out.
+    """
     run = existing(ports, run_id)
     number = _attempt(run, attempt)
     start = f"{run.id}/{number}/"
-    found = ports.blobs.list(RUNS, start, after=start + after if after else None, limit=limit) if number else []
+    found = _named(ports, start, start + after if after else None, limit) if number else []
     files: FileList = {
         "runId": run.id,
         "attempt": number,
@@ -75,6 +78,17 @@ def download_file(request: Request, ports: PortsDep, run_id: str, name: str, att
     return StreamingResponse(
         _span(ports, blob, first, last - first + 1), status, headers, media_type="application/octet-stream"
     )
+
+
+def _named(ports: Ports, start: str, after: str | None, limit: int) -> list[BlobInfo]:
+    found: list[BlobInfo] = []
+    while len(found) < limit:
+        page = ports.blobs.list(RUNS, start, after=after, limit=limit)
+        found.extend(info for info in page if is_text(info.name))
+        if len(page) < limit:
+            break
+        after = page[-1].name
+    return found[:limit]
 
 
 def _attempt(run: Run, asked: int | None) -> int:

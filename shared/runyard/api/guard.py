@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runyard.api.faults import fault
+from runyard.api.faults import fault, internal
 
 MAX_SNAPSHOT: Final = 300 * 1024 * 1024
 """Bytes of an uploaded snapshot: the SDK's own limit, the same in all its releases."""
@@ -32,6 +32,8 @@ COOKIE: Final = "runyard"
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _DELIVERY: Final = re.compile(r"/api/webhooks/[^/]+")
 _PUBLIC: Final = frozenset({("GET", "/"), ("GET", "/api/health"), ("GET", "/api/version")})
+_HEAD: Final = "runyard.head"
+"""Marks a scope whose request was HEAD."""
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -62,6 +64,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET", _HEAD: True}, without_body(send)
         started = False
 
         async def answering(message: Message) -> None:
@@ -81,13 +85,12 @@ class Guard:
             await self._app(scope, limited(receive, limit_of(scope)), answering)
         except ClientDisconnect:
             return  # nobody is left to answer
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"], extra={"action": "http.failed"})
-            if started:
-                raise
-            await fault(500, "InternalError", "something went wrong here; the host's log says what")(
-                scope, receive, answering
-            )
+        except Exception as error:
+            what = (scope["method"], scope["path"], type(error).__name__)
+            log.error("%s %s failed: %s", *what, extra={"action": "http.failed"})  # noqa: TRY400 - one line
+            log.debug("%s %s failed: %s, from here", *what, exc_info=True)
+            if not started:
+                await internal()(scope, receive, answering)
 
     def _refusal(self, scope: Scope) -> Response | None:
         method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
@@ -145,6 +148,25 @@ def limited(receive: Receive, limit: int) -> Receive:
         return message
 
     return counting
+
+
+def without_body(send: Send) -> Send:
+    """A ``send`` for the answer to HEAD: that of GET, whose body nobody need make."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({"type": "http.response.body", "body": b""})
+        if message.get("more_body", False):
+            raise ClientDisconnect  # ends the application's work on the rest
+
+    return sending
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether HEAD was asked for; handlers see GET."""
+    return _HEAD in scope
 
 
 def _too_long(headers: Headers, limit: int) -> bool:

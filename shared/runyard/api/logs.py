@@ -20,6 +20,8 @@ router = APIRouter(prefix="/api/runs")
 
 DRIVER_LOG: Final = "azureml-logs/70_driver_log.txt"
 MAX_PIECE: Final = 4 << 20
+MAX_OFFSET: Final = 1 << 62
+"""Room is left above it: systems refuse to read across 2**63."""
 MAX_WAIT: Final = 20.0
 """Seconds that a request waits for news at most (in Azure a response must come within 230)."""
 _FIRST_PAUSE: Final = 0.05
@@ -31,7 +33,7 @@ async def read_logs(
     request: Request,
     ports: PortsDep,
     run_id: str,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PIECE)] = 1 << 20,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT)] = 0.0,
     attempt: Annotated[int | None, Query(ge=1)] = None,
@@ -66,7 +68,7 @@ def read_log(ports: Ports, run: Run, attempt: int, offset: int, limit: int) -> L
     """A piece of an attempt's driver log: from the compute while the attempt is there, else from storage.
 
     Raises:
-        NotFoundError: if there is no such attempt, or its log was removed by retention.
+        NotFoundError: if there is no such attempt, or its log was removed.
         TargetError: if the compute does not answer.
     """
     if attempt > run.attempt:
@@ -86,7 +88,7 @@ def _stored_log(ports: Ports, run: Run, attempt: int, offset: int, limit: int) -
     info = ports.blobs.head(RUNS, name)
     if info is None:
         if attempt == run.attempt and run.log_bytes:
-            raise NotFoundError(f"the log of {run.id} was removed by retention")
+            raise NotFoundError(f"the log of {run.id} was removed; `runyard events {run.id}` tells what happened")
         return LogChunk(data=b"", next_offset=offset, complete=True)
     reader = ports.blobs.open(RUNS, name)
     try:

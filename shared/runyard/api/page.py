@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from runyard.api.answers import iso
 from runyard.api.context import PortsDep, ServicesDep
-from runyard.api.guard import COOKIE, cookie_of
+from runyard.api.guard import COOKIE, cookie_of, is_head
 from runyard.ports import Ports, Query
 from runyard.runs.model import Run
 
@@ -30,7 +30,7 @@ code{{font-family:ui-monospace,monospace}}</style></head><body><h1>Runyard</h1>{
 @router.get("/")
 async def show_page(request: Request, services: ServicesDep, ports: PortsDep, token: str = "") -> Response:
     """Take a one-time code, or show the newest runs to who has the cookie."""
-    if token:
+    if token and not is_head(request.scope):
         code = services.one_time_code
         if services.token is None or code is None or not hmac.compare_digest(token.encode(), code.encode()):
             return _page(
@@ -59,4 +59,4 @@ def _table(ports: Ports) -> str:
 
 def _row(run: Run) -> str:
     cells = (run.id, run.status, run.target, iso(run.created)[:19].replace("T", " "), run.reason)
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells).encode("utf-8", "replace").decode() + "</tr>"

@@ -82,11 +82,16 @@ async def _uploaded(request: Request, ports: Ports) -> Submission:
 async def _form(request: Request) -> FormData:
     """The parts; a large one is on disk, not in memory."""
     try:
-        return await request.form(max_files=2, max_fields=2, max_part_size=MAX_BODY)
+        form = await request.form(max_files=2, max_fields=2, max_part_size=MAX_BODY)
     except (MultiPartException, AttributeError, KeyError):
         raise EventError("the multipart body cannot be read") from None
     except OSError as error:
         raise _no_room(error) from None
+    for name in ("snapshot", "submission"):
+        if len(form.getlist(name)) > 1:
+            await form.close()
+            raise EventError(f"the part {name!r} is there twice; send it once")
+    return form
 
 
 async def _submission_part(form: FormData) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.responses import Response
 
 from runyard.accept import deliver
+from runyard.accept.resolve import asked_of
 from runyard.api.answers import answer, iso
 from runyard.api.context import PortsDep
 from runyard.api.faults import fault
 from runyard.api.shapes import WebhookShape
+from runyard.computes import resolve
 from runyard.errors import AuthError, ConfigError, ConflictError, NotFoundError
 from runyard.events import template
 from runyard.events.submission import Submission
@@ -87,7 +89,7 @@ def _define(ports: Ports, definition: WebhookDefinition) -> Webhook:
     if len(secret) < SHORTEST_SECRET:
         raise ConfigError(f"the secret is too short; use at least {SHORTEST_SECRET} characters, better 32 random ones")
     template.check(definition.submission)
-    Submission.of(definition.submission)
+    _check_possible(ports, Submission.of(definition.submission))
     if ports.webhooks.get(name) is not None:
         raise ConflictError(f"there is a webhook {name!r} already; remove it first")
     webhook = Webhook(
@@ -101,6 +103,15 @@ def _define(ports: Ports, definition: WebhookDefinition) -> Webhook:
     ports.secrets.set(webhook.secret, secret)
     ports.webhooks.put(webhook)
     return webhook
+
+
+def _check_possible(ports: Ports, submission: Submission) -> None:
+    """Refuse now what every delivery would fail with."""
+    asked = asked_of(submission)
+    if asked.target is not None:
+        resolve(ports, asked.target)
+    if ports.blobs.head(asked.container, asked.name) is None:
+        raise NotFoundError(f"there is no snapshot {asked.container}/{asked.name}; upload it, or check the name")
 
 
 def _path(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsons
+import math
 from typing import Annotated, Any
 
 import typer
@@ -85,7 +86,15 @@ def remove_compute(name: Annotated[str, typer.Argument(metavar="NAME")], root: R
 
 
 def _value(text: str) -> Any:
+    """JSON, else the text itself."""
     try:
-        return jsons.loads(text)
-    except ValueError:
+        return jsons.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
         return text
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isfinite(number):
+        return number
+    raise typer.BadParameter(f"--option takes finite numbers, and not {text[:30]}")

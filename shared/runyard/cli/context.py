@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from runyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from runyard.sdk.client import Client
@@ -34,11 +37,19 @@ def remember_root(root: Path | None) -> None:
 
 
 def root_of(root: Path | None) -> Path:
-    """The root that is meant: the command's, else the one before the command, else the default."""
+    """The root that is meant: the command's, else the one before the command, else the default.
+
+    Raises:
+        ConfigError: if it is a file, or would be in one.
+    """
     from runyard.sdk.root import default_root  # noqa: PLC0415
 
     chosen = root or _said["root"]
-    return (chosen.expanduser() if chosen is not None else default_root()).absolute()
+    folder = (chosen.expanduser() if chosen is not None else default_root()).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{there} is a file; a root is a folder: give another with --root")
+    return folder
 
 
 def connect(root: Path | None) -> Client:
@@ -76,4 +87,7 @@ def seconds(text: str | None, option: str) -> float | None:
         raise typer.BadParameter(
             f"{option} takes a number and a unit (s, m, h, d or w), such as 30d, and not {text[:30]!r}"
         )
-    return float(found[1]) * _SECONDS[found[2]]
+    length = float(found[1]) * _SECONDS[found[2]]
+    if not math.isfinite(length):
+        raise typer.BadParameter(f"{option} is too long a time")
+    return length

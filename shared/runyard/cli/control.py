@@ -28,14 +28,15 @@ def cancel(
     with connect(root) as client:
         found = client.runs.resolve(run)
         after = client.runs.cancel(found)
-        if wait and client.embedded and after["status"] not in OF_STATUS:
-            next_step(root_of(root))
-        elif wait:
+        waits = client.embedded and after["status"] not in OF_STATUS
+        if wait and not waits:
             after = client.runs.wait(found)
     if json:
         print_json(after)
     else:
-        print(f"{found} {after['status']}")
+        print(f"{found} {after['status']}", flush=True)
+    if waits:
+        say("no host serves the root now; the next `runyard up` carries it out")
     if after["status"] in OF_STATUS and OF_STATUS[after["status"]] != CANCELED:
         say(f"it had ended before: {after['reason']}")
 

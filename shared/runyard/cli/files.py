@@ -32,10 +32,11 @@ def files(run: RunId, attempt: Attempt = None, json: Json = False, root: Root = 
     with connect(root) as client:
         found = client.runs.resolve(run)
         listed = client.runs.files(found, attempt=attempt)
+        none = "" if listed else _why_none(client, found)
     if json:
         print_json({"runId": found, "files": listed})
     elif not listed:
-        say(f"{found} has no files yet")
+        say(none)
     else:
         print_table(("SIZE", "NAME"), [(size(file["size"]), file["name"]) for file in listed])
 
@@ -56,7 +57,10 @@ def download(
     """Download a run's files."""
     with connect(root) as client:
         found = client.runs.resolve(run)
-        wanted = _choose(client.runs.files(found, attempt=attempt), path or [], found)
+        there = client.runs.files(found, attempt=attempt)
+        if not there:
+            raise NotFoundError(_why_none(client, found))
+        wanted = _choose(there, path or [], found)
         base = out if out is not None else Path(found)
         places = [(file["name"], place(base, file["name"])) for file in wanted]
         if not force and (taken := next((str(to) for _, to in places if to.exists() or to.is_symlink()), None)):
@@ -65,9 +69,15 @@ def download(
     say(f"{len(places)} files, {size(total)}, in {base}")
 
 
+def _why_none(client: Client, run_id: str) -> str:
+    run = client.runs.get(run_id)
+    if run["endTimeUtc"] is None:
+        return f"{run_id} has no files yet"
+    # Every script that started has a log, if an empty one.
+    return f"{run_id} has no files: " + ("they were removed" if run["startTimeUtc"] else run["reason"])
+
+
 def _choose(files: list[FileShape], paths: list[str], run_id: str) -> list[FileShape]:
-    if not files:
-        raise NotFoundError(f"{run_id} has no files yet")
     if not paths:
         return files
     chosen: list[FileShape] = []

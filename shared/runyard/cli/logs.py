@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from runyard.sdk.client import Client
 
 
+PREPARATION_LOG: Final = "azureml-logs/20_image_build_log.txt"
+"""Written only if a run could not be prepared; the name is the SDK's."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("logs")(logs)
@@ -23,7 +28,7 @@ def register(app: typer.Typer) -> None:
 def logs(
     run: RunId,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
-    offset: Annotated[int, typer.Option(min=0, help="Begin at this byte.")] = 0,
+    offset: Annotated[int, typer.Option(min=0, max=1 << 62, help="Begin at this byte.")] = 0,
     attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt; the newest one by default.")] = None,
     root: Root = None,
 ) -> None:
@@ -34,14 +39,14 @@ def logs(
     with connect(root) as client:
         found = client.runs.resolve(run)
         if not print_log(client, found, follow=follow, offset=offset, attempt=attempt):
-            shown = client.runs.get(found)
-            say(
-                f"{found} has written no log{' from there on' if offset else ' yet'}: {shown['status']}, {shown['reason']}"
-            )
+            say(_why_none(client, found, offset))
 
 
 def print_log(client: Client, run_id: str, *, follow: bool, offset: int = 0, attempt: int | None = None) -> int:
-    """Write the log to stdout; returns how many bytes it had."""
+    """Write the log to stdout; returns how many bytes it had.
+
+    Of a run that failed before its script began, that is the log of its preparation.
+    """
     terminal = Neutraliser() if sys.stdout.isatty() else None
     size = 0
     shown = attempt
@@ -50,12 +55,42 @@ def print_log(client: Client, run_id: str, *, follow: bool, offset: int = 0, att
             say(f"attempt {piece.attempt}")
         shown = piece.attempt
         size += len(piece.data)
-        if terminal is None:
-            sys.stdout.buffer.write(piece.data)
-            sys.stdout.buffer.flush()
-        else:
-            sys.stdout.write(terminal.feed(piece.data))
-            sys.stdout.flush()
+        _write(piece.data, terminal)
+    if not size and not offset:
+        prepared = _preparation(client, run_id, attempt)
+        size = len(prepared)
+        _write(prepared, terminal)
     if terminal is not None:
         sys.stdout.write(terminal.feed(b"", last=True))
     return size
+
+
+def _write(data: bytes, terminal: Neutraliser | None) -> None:
+    if terminal is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    else:
+        sys.stdout.write(terminal.feed(data))
+        sys.stdout.flush()
+
+
+def _preparation(client: Client, run_id: str, attempt: int | None) -> bytes:
+    """The log of a preparation that failed; empty if there is none."""
+    if PREPARATION_LOG not in {file["name"] for file in client.runs.files(run_id, attempt=attempt)}:
+        return b""
+    into = io.BytesIO()
+    client.runs.download(run_id, PREPARATION_LOG, into, attempt=attempt)
+    return into.getvalue()
+
+
+def _why_none(client: Client, run_id: str, offset: int) -> str:
+    run = client.runs.get(run_id)
+    if offset:
+        what = "has written no log from there on"
+    elif run["endTimeUtc"] is None:
+        what = "has written no log yet"
+    elif run["startTimeUtc"] and not client.runs.files(run_id):
+        what = "has no log any more: its log was removed"
+    else:
+        what = "has written no log"
+    return f"{run_id} {what}; {run['status']}: {run['reason']}"

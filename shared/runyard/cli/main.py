@@ -19,6 +19,15 @@ EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in out
 class Commands(TyperGroup):
     """Reports what goes wrong in a command."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse what is no text: nothing that is sent or stored could hold it."""
+        for number, arg in enumerate(args, 1):
+            try:
+                arg.encode()
+            except UnicodeEncodeError:
+                raise typer.BadParameter(f"argument {number} is not UTF-8 text; write it as UTF-8") from None
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command; errors become one sentence and an exit code."""
         with outcome.reported():

@@ -8,7 +8,7 @@ import typer
 
 from runyard.cli.context import Json, Root, RunId, connect
 from runyard.cli.outcome import NOT_FOUND, say
-from runyard.cli.show import age, between, figure, local_time, print_fields, print_json, print_table, size
+from runyard.cli.show import age, between, figure, local_time, print_fields, print_json, print_table, shortened, size
 
 if TYPE_CHECKING:
     from runyard.api.shapes import RunDetails, RunPage, RunSummary
@@ -193,11 +193,12 @@ def metrics(
         return
     rows = []
     for name, value in values["metrics"].items():
+        shown = shortened(name)
         if name in figures:
             each = figures[name]
-            rows.append((name, figure(each["last"]), figure(each["min"]), figure(each["max"]), str(each["count"])))
+            rows.append((shown, figure(each["last"]), figure(each["min"]), figure(each["max"]), str(each["count"])))
         else:
-            rows.append((name, figure(value)[:60], "", "", ""))
+            rows.append((shown, figure(value)[:60], "", "", ""))
     print_table(("METRIC", "LAST", "MIN", "MAX", "COUNT"), rows)
 
 

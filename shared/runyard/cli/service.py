@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from runyard.cli.context import Json, Root, connect, seconds
+from runyard.cli.context import Json, Root, connect, root_of, seconds
+from runyard.cli.doctor import examined
 from runyard.cli.outcome import FAILED
 from runyard.cli.show import print_json, print_table, size
 
@@ -37,6 +38,10 @@ def prune(
 
     Ages are a number and s, m, h, d or w: 30d.
     """
+    if (runs_older_than, logs_older_than, snapshots_older_than) == (None, None, None) and keep is None:
+        raise typer.BadParameter("say what to remove: --runs-older-than, --logs-older-than or --snapshots-older-than")
+    if keep is not None and runs_older_than is None:
+        raise typer.BadParameter("--keep spares runs from --runs-older-than, so it needs that option")
     with connect(root) as client:
         report = client.prune(
             runs_older_than=seconds(runs_older_than, "--runs-older-than"),
@@ -60,8 +65,7 @@ def doctor(json: Json = False, root: Root = None) -> None:
 
     The exit code is 1 if something is missing.
     """
-    with connect(root) as client:
-        checks = client.doctor()
+    checks = examined(root_of(root))
     ok = all(check["ok"] for check in checks)
     if json:
         print_json({"ok": ok, "checks": checks})

@@ -14,6 +14,8 @@ from runyard.cli.terminal import plain
 
 WIDE: Final = 10_000
 """Columns of output that is no terminal: nothing is cut or folded there."""
+LONGEST_NAME: Final = 60
+"""Characters of a metric's name in a table; JSON has it whole."""
 _STYLES: Final = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan"}
 _UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 
@@ -100,6 +102,11 @@ def figure(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def shortened(name: str) -> str:
+    """A name that a script made up, short enough for a column."""
+    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\u2026"
 
 
 def colourless() -> bool:

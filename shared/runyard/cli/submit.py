@@ -14,11 +14,11 @@ from runyard.cli.logs import print_log
 from runyard.cli.outcome import OF_STATUS, say
 from runyard.cli.show import between, colourless, print_json
 from runyard.cli.up import hosting, next_step
+from runyard.errors import TargetError, TransientError
 
 if TYPE_CHECKING:
-    from runyard.api.shapes import RunDetails
     from runyard.sdk.client import Client
-    from runyard.sdk.submitting import Asked, Progress
+    from runyard.sdk.submitting import Asked, Posted, Progress
 
 
 def register(app: typer.Typer) -> None:
@@ -67,9 +67,10 @@ def submit(  # noqa: PLR0913, PLR0917 - each is an option
         priority=priority,
     )
     with served(root, wait=wait) as client:
-        run, created = _send(client, source, asked, key, quiet=json)
+        run, created, same = _send(client, source, asked, key, quiet=json)
         if not created:
-            say(f"the key found a run that exists: {run['runId']}")
+            other = ", whose snapshot is not what was sent now; use another key for that" if same is False else ""
+            say(f"the key found a run that exists: {run['runId']}{other}")
         if wait:
             raise typer.Exit(_follow(client, run["runId"], json))
         if json:
@@ -97,7 +98,7 @@ def served(root: Path | None, *, wait: bool) -> Iterator[Client]:
             yield client
 
 
-def _send(client: Client, source: str, asked: Asked, key: str | None, *, quiet: bool) -> tuple[RunDetails, bool]:
+def _send(client: Client, source: str, asked: Asked, key: str | None, *, quiet: bool) -> Posted:
     place: Path | str = Path(source) if Path(source).exists() else source
     if quiet or colourless():
         return client.submit_once(place, asked, key=key)
@@ -118,6 +119,20 @@ def _bar() -> Iterator[Progress]:
 
 
 def _follow(client: Client, run_id: str, json: bool) -> int:
+    """Wait for the run's end; returns the exit code."""
+    try:
+        return _to_the_end(client, run_id, json)
+    except KeyboardInterrupt:
+        say(f"{run_id} is not canceled: it goes on, or waits; without a host, `runyard up` finishes it")
+        raise
+    except TargetError as error:
+        what = error.message.removesuffix("; try again")
+        raise TransientError(
+            f"{what}; the run is written down and is not lost: follow it with `runyard logs -f {run_id}`"
+        ) from error
+
+
+def _to_the_end(client: Client, run_id: str, json: bool) -> int:
     if not json:
         say(f"{run_id}")
         print_log(client, run_id, follow=True)

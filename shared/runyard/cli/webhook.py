@@ -112,11 +112,9 @@ def _secret(file: Path | None) -> tuple[str, bool]:
 
 
 def _snapshot(client: Client, text: str) -> object:
+    from runyard.sdk.submitting import reference  # noqa: PLC0415 - pathspec and what it brings
+
     path = Path(text)
     if path.exists():
         return client.upload(path)
-    if text.count("/") == 0:
-        raise ConfigError(
-            f"there is no directory or zip {text[:200]!r}; give one, or container/name of a stored snapshot"
-        )
-    return text
+    return reference(text)

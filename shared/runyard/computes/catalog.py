@@ -12,6 +12,8 @@ from runyard.errors import ConfigError, NotFoundError, UnsupportedError
 from runyard.ports import Compute, Ports
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+DEFAULT: Final = "local"
+"""The compute that every root has, and that a run configuration without a target means."""
 MAX_LIMIT: Final = 10_000
 MAGIC: Final = {
     "containerinstance": "aci",
@@ -37,7 +39,7 @@ def resolve(ports: Ports, target: str) -> Compute:
     Raises:
         UnsupportedError: if there is no such compute, naming those there are and how to map the name.
     """
-    wanted = target or "local"
+    wanted = target or DEFAULT
     compute = ports.computes.get(wanted)
     if compute is None:
         # Compute names are compared without case in the files of the SDK, so aliases are too.
@@ -113,8 +115,10 @@ def remove(ports: Ports, name: str) -> None:
 
     Raises:
         NotFoundError: if there is none of this name.
-        ConfigError: if runs wait for it or run on it.
+        ConfigError: if runs wait for it or run on it, or it is the root's own.
     """
+    if name == DEFAULT:
+        raise ConfigError(f"{name} is every root's own compute; pause it with `runyard compute set {name} --pause`")
     if ports.computes.get(name) is None:
         raise NotFoundError(f"there is no compute {name!r}")
     gate = ports.gates.get(name)

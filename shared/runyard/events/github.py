@@ -16,6 +16,9 @@ SIGNATURE: Final = "X-Hub-Signature-256"
 DELIVERY: Final = "X-GitHub-Delivery"
 EVENT: Final = "X-GitHub-Event"
 
+LONGEST_ID: Final = 200
+"""Characters of a delivery's id, as of every event's; GitHub's own have 36."""
+
 _PREFIX: Final = "sha256="
 
 
@@ -47,10 +50,13 @@ def delivery(headers: Mapping[str, str]) -> tuple[str, str]:
     """The delivery's id and the event's name (such as ``push``); the headers' casing does not count.
 
     Raises:
-        EventError: if one of them is missing.
+        EventError: if one of them is missing, or the id is too long.
     """
     folded = {name.lower(): value.strip() for name, value in headers.items()}
     for name in (DELIVERY, EVENT):
         if not folded.get(name.lower()):
             raise EventError(f"the delivery has no {name}")
-    return folded[DELIVERY.lower()], folded[EVENT.lower()]
+    ident = folded[DELIVERY.lower()]
+    if len(ident) > LONGEST_ID:
+        raise EventError(f"the {DELIVERY} has {len(ident)} characters; at most {LONGEST_ID} are allowed")
+    return ident, folded[EVENT.lower()]

@@ -11,13 +11,16 @@ Every step is called by the loop. What the steps do is in the other modules; her
 
 import os
 import shutil
+import stat
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+import traceback
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from . import collect, hunt, process, register, result, script
 from .job import Job
 from .loop import Timer
 from .places import PREPARATION_LOG, Places, make_folder, make_run_folders
+from .plain import append_line, claim_folder
 from .problems import NO_ROOM, Problem, Stopped, from_os_error
 from .unpack import unpack
 from .verdict import Verdict, of_exit
@@ -35,6 +38,8 @@ RETRY = 1.0
 """Seconds between tries while the disk is full."""
 _NEWS = 0.1
 """Seconds that a script must have run before hosts are told that it runs: they learn it of short ones with their end."""
+_MOST_NOTES = 100
+"""Of what was left out or renamed at the end, in the log."""
 _FIRST_LOOK, _SLOWEST_LOOK = 0.001, 0.25
 
 
@@ -74,6 +79,22 @@ class Attempt:
 
     def begin(self) -> None:
         """Win the register and go on; or learn that the start was refused, or made before."""
+        self._guard(self._begin)
+
+    def _guard(self, step: Callable[[], None]) -> None:
+        """Take a step of the preparation. Whatever goes wrong in it is the end of this attempt, and of no other."""
+        try:
+            step()
+        except Exception as error:  # the attempt's boundary: recorded in its result, and in the log
+            self._yard.complain("%s: %s" % (self.job.run, traceback.format_exc()))
+            problem = Problem("the run could not be prepared: %s" % type(error).__name__, "transient")
+            if self.script.pid:
+                self.phase = "running"
+                self._end(Verdict("failed", problem.message, problem.error_class), 0.0)
+            else:
+                self._fail(problem)
+
+    def _begin(self) -> None:
         try:
             # The working directory comes first: by it a later supervisor finds what was begun.
             make_folder(self.places.work)
@@ -98,8 +119,7 @@ class Attempt:
 
     def _refuse(self, reason: str) -> None:
         try:
-            with open(self.places.refused, "w") as stream:
-                stream.write(reason + "\n")
+            append_line(self.places.refused, reason)
         except OSError as error:
             self._yard.complain("the refusal of %s was not noted: %s\n" % (self.job.run, error))
         self._yard.leave("refused", self)
@@ -141,9 +161,10 @@ class Attempt:
         elif isinstance(error, OSError):
             self._fail(from_os_error(error, "preparing the run's folders"))
         elif error is not None:
-            raise error
+            self._yard.complain("%s: %r\n" % (self.job.run, error))
+            self._fail(Problem("the run could not be prepared: %s" % type(error).__name__, "transient"))
         else:
-            self._launch()
+            self._guard(self._launch)
 
     def _launch(self) -> None:
         job, places = self.job, self.places
@@ -170,6 +191,9 @@ class Attempt:
 
     def adopt(self, records: List[Any]) -> None:
         """Take over what an earlier supervisor began; ``records`` are those of the register."""
+        self._guard(lambda: self._adopt(records))
+
+    def _adopt(self, records: List[Any]) -> None:
         pid, start = 0, 0
         if len(records) == 1 and not os.path.exists(self.places.log):
             # The log is made before the script is started: there was none, so what was prepared is made anew.
@@ -177,11 +201,11 @@ class Attempt:
             make_folder(self.places.work)
             self._prepare()
             return
-        if len(records) > 1:
-            known = records[1]
-            self.started = known["started"]
-            if known["boot"] == self._yard.boot:
-                pid, start = known["pid"], known["start"]
+        known = register.process_of(records)
+        if known is not None:
+            self.started = known.started
+            if known.boot == self._yard.boot:
+                pid, start = known.pid, known.start
         else:
             pid, start = hunt.find_script(self._quarry)
             self.started = time.time() if pid else None
@@ -259,12 +283,20 @@ class Attempt:
     def _fail(self, problem: Problem) -> None:
         """It could not be prepared: the sentence goes to the result, and to the log that people look into."""
         self._verdict = Verdict("failed", problem.message, problem.error_class)
-        try:
-            with open(self.places.log_folder + "/" + PREPARATION_LOG, "a", encoding="utf-8") as stream:
-                stream.write(problem.message + "\n")
-        except OSError as error:
-            self._yard.complain("%s: %s (%s)\n" % (self.job.run, problem.message, error.strerror))
+        self._note(problem.message)
         self._finish()
+
+    def _note(self, text: str) -> None:
+        """Write it to the log that people look into."""
+        try:
+            append_line(self.places.log_folder + "/" + PREPARATION_LOG, text)
+        except OSError as error:
+            self._yard.complain("%s: %s (%s)\n" % (self.job.run, text, error.strerror))
+
+    def _note_all(self, texts: List[str]) -> None:
+        if texts:
+            more = len(texts) - _MOST_NOTES
+            self._note("\n".join(texts[:_MOST_NOTES] + (["… and %d more" % more] if more > 0 else [])))
 
     def _finish(self) -> None:
         self.phase = "ending"
@@ -288,16 +320,18 @@ class Attempt:
     def _store(self, found: result.Result) -> None:
         """Move the files, then write the result; again and again while that cannot be."""
         try:
-            make_folder(self.places.folder)
+            for folder in (self.places.run, self.places.folder, self.places.log_folder):
+                claim_folder(folder)
             try:
-                collect.collect(self.job, self.places)
-            except (OSError, shutil.Error) as error:
+                self._note_all(collect.collect(self.job, self.places))
+            except Exception as error:  # whatever the script left there, the result is written
                 if getattr(error, "errno", None) in NO_ROOM:
                     raise
                 self.keeps_work = True
                 self._yard.complain("outputs of %s stay in %s: %s\n" % (self.job.run, self.places.work, error))
             try:
-                found["log_bytes"] = os.stat(self.places.log).st_size
+                status = os.lstat(self.places.log)
+                found["log_bytes"] = status.st_size if stat.S_ISREG(status.st_mode) else 0
             except FileNotFoundError:
                 pass  # the script never started
             result.write(self.places.result, found)

@@ -44,12 +44,15 @@ def read_job(record: Any) -> Job:
         job = Job(record)
         texts = [getattr(job, field) for field in _TEXTS]
         texts += job.arguments
+        texts += job.watched_directories
         texts += job.environment_variables
         texts += job.environment_variables.values()
     except (KeyError, TypeError, AttributeError):
         raise Problem("a job has at least name, run and attempt") from None
     if not all(isinstance(text, str) and "\0" not in text for text in texts) or not isinstance(job.attempt, int):
-        raise Problem("a job's names, arguments and variables are texts without NUL, and its attempt is a number")
+        raise Problem(
+            "a job's names, arguments, folders and variables are texts without NUL, and its attempt is a number"
+        )
     if not _plain(job.name) or not _plain(job.run):
         raise Problem("%r of run %r is no name of a folder" % (job.name[:80], job.run[:80]))
     return job

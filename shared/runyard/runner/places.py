@@ -4,7 +4,7 @@
 
     runs/<run id>/<attempt>/     what users see
         azureml-logs/70_driver_log.txt        stdout and stderr of the script
-        azureml-logs/20_image_build_log.txt   why it could not be prepared, if so
+        azureml-logs/20_image_build_log.txt   why it could not be prepared, or what was not kept as it was
         outputs/  logs/                       moved here when the script has ended, if anything is in them
         metrics.jsonl                         one line per logged metric
         result.json                           how it ended; written last

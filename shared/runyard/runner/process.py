@@ -7,6 +7,7 @@ import struct
 import subprocess
 from typing import Dict, List, NamedTuple, Optional
 
+from .plain import open_plain
 from .problems import Problem
 
 
@@ -23,7 +24,13 @@ class Stat(NamedTuple):
     """As ``wait`` gives it; of a zombie."""
 
 
-_RESET = [s for s in (getattr(signal, n, None) for n in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGHUP")) if s]
+_RESET = [
+    s
+    for s in (
+        getattr(signal, n, None) for n in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+    )
+    if s
+]
 _PR_SET_CHILD_SUBREAPER = 36
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info), Linux 6.13, linux/pidfd.h
 _PIDFD_INFO_EXIT = 8  # Linux 6.15
@@ -39,8 +46,9 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str) -
     Raises:
         OSError: as ``exec`` met it.
     """
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    output = open_plain(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
+        os.set_blocking(output, True)  # as a shell would give it
         if not hasattr(os, "posix_spawn"):
             return _popen(argv, environment, folder, output)
         actions = [

@@ -12,11 +12,15 @@ import os
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from .places import write_all
+from .plain import open_plain, read_plain, set_aside
 
 STARTED = "started"
 VOID = "void"
 
 Record = Dict[str, Any]
+
+_MOST = 64 << 20
+"""Bytes of a register that are read."""
 
 
 class Decision(NamedTuple):
@@ -27,6 +31,27 @@ class Decision(NamedTuple):
     reason: str
     records: List[Record]
     """The job, then the process; empty once the attempt has its result."""
+
+
+class Process(NamedTuple):
+    """A script's process, as its register has it."""
+
+    pid: int
+    start: int
+    """Clock ticks since boot."""
+    started: float
+    """Seconds since the epoch."""
+    boot: str
+
+
+def process_of(records: List[Any]) -> Optional[Process]:
+    """The process in a register's records; ``None`` if it was not noted, or not in a form that we write."""
+    try:
+        known = records[1]
+        found = Process(int(known["pid"]), int(known["start"]), float(known["started"]), str(known["boot"]))
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return None
+    return found if 1 < found.pid < 1 << 31 and abs(found.started) < 1 << 53 else None
 
 
 def win(path: str, text: str, record: Optional[Record] = None) -> bool:
@@ -53,7 +78,7 @@ def win(path: str, text: str, record: Optional[Record] = None) -> bool:
 
 def add(path: str, record: Record) -> None:
     """Add a record."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    descriptor = open_plain(path, os.O_WRONLY | os.O_APPEND)
     try:
         write_all(descriptor, json.dumps(record).encode() + b"\n")
     finally:
@@ -61,27 +86,33 @@ def add(path: str, record: Record) -> None:
 
 
 def drop_records(path: str) -> None:
-    """Keep the decision alone."""
-    with open(path, "r+b") as stream:
-        stream.truncate(len(stream.readline()))
+    """Keep the decision alone. Where the script removed the register, or put something else there, it is made anew."""
+    try:
+        descriptor = open_plain(path, os.O_RDWR)
+    except OSError:
+        if os.path.lexists(path):
+            set_aside(path)
+        win(path, STARTED)
+        return
+    with os.fdopen(descriptor, "r+b") as stream:
+        stream.truncate(len(stream.readline(_MOST)))
 
 
 def read(path: str) -> Optional[Decision]:
     """``None`` if nobody decided yet.
 
     A register without its text was won by a program that died in the act. As nothing starts before the text is
-    there, and nobody else can win it any more, it counts as started: gone, with no result.
+    there, and nobody else can win it any more, it counts as started: gone, with no result. So does what is no file.
     """
-    try:
-        with open(path, "rb") as stream:
-            lines = stream.read().decode("utf-8", "replace").split("\n")
-    except FileNotFoundError:
+    data = read_plain(path, _MOST)
+    if data is None and not os.path.lexists(path):
         return None
+    lines = (data or b"").decode("utf-8", "replace").split("\n")
     word, _, reason = lines[0].partition(" ")
     records = []
     for line in lines[1:]:
         try:
             records.append(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             break  # the end, or a line that was being written when its writer died
     return Decision(VOID if word == VOID else STARTED, reason, records)

@@ -2,9 +2,11 @@
 
 import json
 import os
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from .places import write_all
+from .plain import open_plain, read_plain, set_aside
+from .problems import NO_ROOM
 
 SCHEMA = 1
 
@@ -17,16 +19,38 @@ OUTCOMES = ("exited", "timeout", "canceled", "interrupted", "failed")
 
 Result = Dict[str, Any]
 
+_MOST = 1 << 20
+"""Bytes: a longer file is none of ours."""
+_LARGEST = 1 << 53
+"""Of any number in it."""
+_NONE = type(None)
+_MISSING = object()
+_FORMS: Tuple[Tuple[str, Any], ...] = (
+    ("exit_code", (int, _NONE)),
+    ("error", str),
+    ("error_class", str),
+    ("started", (int, float, _NONE)),
+    ("ended", (int, float)),
+    ("log_bytes", int),
+    ("log_complete", bool),
+)
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
 
 def write(path: str, result: Result) -> None:
-    """Write a result so that readers see all of it or nothing.
+    """Write a result so that readers see all of it or nothing. What the script left in its place is moved aside.
 
     Raises:
         OSError: if there is no room; nothing is left behind then.
     """
     temporary = path + ".new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o644)
+    try:
+        descriptor = open_plain(temporary, _NEW_FILE, 0o644)
+    except OSError as error:
+        if error.errno in NO_ROOM or not os.path.lexists(temporary):
+            raise
+        set_aside(temporary)
+        descriptor = open_plain(temporary, _NEW_FILE, 0o644)
     try:
         write_all(descriptor, json.dumps(result).encode())
     except OSError:
@@ -34,14 +58,39 @@ def write(path: str, result: Result) -> None:
         raise
     finally:
         os.close(descriptor)
-    os.rename(temporary, path)
+    try:
+        os.rename(temporary, path)
+    except IsADirectoryError:
+        set_aside(path)
+        os.rename(temporary, path)
 
 
 def read(path: str) -> Optional[Result]:
-    """The result, or ``None`` if there is none (a file that a power cut left torn is none)."""
-    try:
-        with open(path, "rb") as stream:
-            found = json.loads(stream.read().decode())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    """The result, or ``None`` if there is none: a file that a power cut left torn, or that is not ours, is none.
+
+    Raises:
+        OSError: if the system cannot read files now.
+    """
+    data = read_plain(path, _MOST)
+    if data is None:
         return None
-    return found if isinstance(found, dict) and found.get("outcome") in OUTCOMES else None
+    try:
+        found = json.loads(data.decode())
+        return found if isinstance(found, dict) and _is_whole(found) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_whole(found: Result) -> bool:
+    """Whether every field is there and of its form."""
+    if found.get("outcome") not in OUTCOMES:
+        return False
+    for name, allowed in _FORMS:
+        value = found.get(name, _MISSING)
+        if not isinstance(value, allowed) or isinstance(value, bool) != (allowed is bool):
+            return False
+        if isinstance(value, (int, float)) and not -_LARGEST < value < _LARGEST:
+            return False
+        if isinstance(value, str):
+            value.encode()  # a ValueError for half of a surrogate pair
+    return True

@@ -10,15 +10,18 @@ import gc
 import json
 import os
 import selectors
+import signal
 import socket
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional
+from contextlib import suppress
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import wire
 from .attempt import Attempt, pending
 from .job import Job, read_job
 from .places import WORK, lay_out
+from .plain import set_aside
 from .problems import Problem
 from .yard import Yard
 
@@ -26,6 +29,9 @@ LINGER = 10.0
 """Seconds without attempts and hosts after which the supervisor leaves."""
 HEARTBEAT = 10.0
 _GARBAGE_AFTER = 50 * 1000
+
+HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
+"""Signals that mean nothing here; by default each ends a program."""
 
 LOCKED = 3
 """Exit code of a supervisor that found another one on its root."""
@@ -54,9 +60,13 @@ class Supervisor:
         self.yard = Yard(root, complain)
         self.yard.tell = self._tell
         self._path = root + "/local/supervisor.sock"
-        self._socket = _listen(self._path)
-        self.yard.loop.watch(self._socket, selectors.EVENT_READ, self._accept)
+        self._listen()
         self._beat()
+
+    def _listen(self) -> None:
+        self._socket = _listen(self._path)
+        self._node = _node(self._path)
+        self.yard.loop.watch(self._socket, selectors.EVENT_READ, self._accept)
 
     def adopt(self) -> None:
         """Take over what an earlier supervisor left."""
@@ -85,9 +95,10 @@ class Supervisor:
             # One new job at a time: between two, the ends that came are told, as others wait for their slots.
             self.yard.loop.step(block=not self._waiting)
             if self._waiting:
-                self.yard.start(self._waiting.pop(0))
+                self.yard.loop.call(functools.partial(self.yard.start, self._waiting.pop(0)))
         if not self._is_orphaned():
-            os.unlink(self._path)
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
 
     def _is_orphaned(self) -> bool:
         """Whether the root was removed, and perhaps made anew: then what is there now is another's."""
@@ -104,9 +115,15 @@ class Supervisor:
         return time.monotonic() - self._idle_since > self._linger
 
     def _beat(self) -> None:
-        os.utime(self._lock)
-        self._leaving = self._leaving or self._is_orphaned()
         self.yard.loop.call_after(min(HEARTBEAT, self._linger / 2), self._beat)
+        os.utime(self._lock)
+        if self._is_orphaned():
+            self._leaving = True
+        elif _node(self._path) != self._node:
+            # Something that clears up /tmp, say, removed the socket: hosts must find us again.
+            self.yard.loop.unwatch(self._socket)
+            self._socket.close()
+            self._listen()
 
     def _accept(self) -> None:
         connection, _ = self._socket.accept()
@@ -126,6 +143,8 @@ class Supervisor:
             reply = {"error": problem.message}
         except (KeyError, TypeError, ValueError) as error:
             reply = {"error": "the request %r is not complete: %s" % (request["do"], error)}
+        except OSError as error:
+            reply = {"error": "the request %r met an error: %s" % (request["do"], error)}
         reply["id"] = number
         peer.send(reply)
 
@@ -162,7 +181,7 @@ class Supervisor:
         name = request["name"]
         if name not in self.yard.attempts and all(job.name != name for job in self._waiting):
             records = pending(self.yard.root, name)
-            self.yard.adopt(read_job(records[0] if records else request), records or [])
+            self.yard.adopt(*_job_of(records or [], request))
         return {"ok": True}
 
     def _retire(self, _: Dict[str, Any]) -> Dict[str, Any]:
@@ -180,10 +199,24 @@ class Supervisor:
             peer.send_line(line)
 
 
+def _job_of(records: List[Any], request: Dict[str, Any]) -> Tuple[Job, List[Any]]:
+    """The job that a register keeps, and its records; what the host knows of the job, if the register is spoilt."""
+    try:
+        job = read_job(records[0])
+        if job.name == request["name"]:
+            return job, records
+    except (IndexError, Problem):
+        pass  # no file of ours any more: what is left of the script is found by its variables
+    return read_job(request), []
+
+
 def complain(text: str) -> None:
     """Write to the supervisor's log what nobody else can be told of."""
     try:
-        os.write(2, ("%s %s" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text)).encode())
+        os.write(
+            2,
+            ("%s %s" % (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), text)).encode("utf-8", "backslashreplace"),
+        )
     except OSError:
         pass  # the disk is full, and there is no other place
 
@@ -193,6 +226,8 @@ def _listen(path: str) -> socket.socket:
         os.unlink(path)  # its owner is gone: we hold the lock
     except FileNotFoundError:
         pass
+    except OSError:
+        set_aside(path)
     listener = socket.socket(socket.AF_UNIX)
     short, descriptor = wire.short_path(path)
     try:
@@ -204,6 +239,15 @@ def _listen(path: str) -> socket.socket:
     listener.listen(64)
     listener.setblocking(False)
     return listener
+
+
+def _node(path: str) -> Optional[Tuple[int, int]]:
+    """Tells a file from a later one at the same path."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def take_lock(root: str) -> Optional[int]:
@@ -236,6 +280,9 @@ def serve(root: str, build: str, linger: float = LINGER, foreground: bool = Fals
     lock = take_lock(root)
     if lock is None:
         return LOCKED
+    for number in HARMLESS:
+        # A handler and not SIG_IGN, which scripts would inherit.
+        signal.signal(number, lambda *_: None)
     os.chdir(root)
     if not foreground:
         os.setsid()  # a signal to the host's group is not for us

@@ -73,7 +73,7 @@ class Trash:
         for path in paths:
             try:
                 shutil.rmtree(path, onerror=_insist)
-            except OSError as error:
+            except (OSError, RecursionError) as error:  # a script may nest folders without end
                 self._complain("%s could not be removed: %s\n" % (path, error))
 
 

@@ -1,5 +1,6 @@
 """Unpacks a snapshot into an empty folder, safely: nothing is written outside it, whatever the zip says."""
 
+import errno
 import os
 import struct
 import zlib
@@ -7,7 +8,7 @@ from typing import Callable, Iterator, List, Optional, Tuple
 
 from .places import write_all
 from .problems import Problem, Stopped, from_os_error
-from .ziptable import DEFLATED, FOLDER, LIMITS, LINK, Entry, Limits, Read, read_table
+from .ziptable import DEFLATED, FOLDER, LIMITS, LINK, Entry, Limits, Read, read_table, show
 
 PIECE = 1 << 20
 """Bytes read, inflated and written at a time. A zip up to this size is read in one go."""
@@ -86,14 +87,18 @@ class _Unpacker:
         for entry in entries:
             begin, after = self._locate(entry)
             if entry.offset < end or after > directory:
-                raise Problem("%r in the snapshot overlaps what lies beside it: the zip is damaged" % entry.name)
+                raise Problem("%s in the snapshot overlaps what lies beside it: the zip is damaged" % show(entry.name))
             end = after
-            if entry.kind == FOLDER:
-                self._make(entry.name)
-            elif entry.kind == LINK:
+            if entry.kind == LINK:
                 links.append((entry, begin))
-            else:
-                self._write(entry, begin)
+                continue
+            try:
+                if entry.kind == FOLDER:
+                    self._make(entry.name)
+                else:
+                    self._write(entry, begin)
+            except OSError as error:
+                raise _refused(entry, error) from None
         if links:
             self._link(links)
 
@@ -101,28 +106,30 @@ class _Unpacker:
         """Where the entry's bytes begin and end; its own header must agree with the directory."""
         header = self._read(entry.offset, _LOCAL.size + len(entry.raw))
         if header[:4] != b"PK\x03\x04" or header[_LOCAL.size :] != entry.raw:
-            raise Problem("the snapshot's directory and the header of %r do not agree" % entry.name)
+            raise Problem("the snapshot's directory and the header of %s do not agree" % show(entry.name))
         fields = _LOCAL.unpack_from(header)
         begin = entry.offset + _LOCAL.size + fields[9] + fields[10]
         return begin, begin + entry.packed
 
     def _make(self, name: str) -> None:
         """Make a folder of the snapshot, and those above it."""
-        if name in self._made:
-            return
-        self._make(name.rpartition("/")[0])
-        try:
-            os.mkdir(self._folder + "/" + name)
-        except FileExistsError:
-            raise Problem("%r in the snapshot is a file and a folder" % name) from None
-        self._made.add(name)
+        missing = []
+        while name not in self._made:
+            missing.append(name)
+            name = name.rpartition("/")[0]
+        for folder in reversed(missing):
+            try:
+                os.mkdir(self._folder + "/" + folder)
+            except FileExistsError:
+                raise Problem("%s in the snapshot is a file and a folder" % show(folder)) from None
+            self._made.add(folder)
 
     def _create(self, entry: Entry) -> int:
         self._make(entry.name.rpartition("/")[0])
         try:
             return os.open(self._folder + "/" + entry.name, _NEW_FILE, 0o755 if entry.mode & 0o111 else 0o644)
         except FileExistsError:
-            raise Problem("%r is in the snapshot twice" % entry.name) from None
+            raise Problem("%s is in the snapshot twice" % show(entry.name)) from None
 
     def _write(self, entry: Entry, begin: int) -> None:
         descriptor = self._create(entry)
@@ -166,13 +173,15 @@ class _Unpacker:
             for entry, begin in links:
                 target = b"".join(self._pieces(entry, begin))
                 path = self._folder + "/" + entry.name
-                self._make(entry.name.rpartition("/")[0])
                 if not target or target[:1] == b"/" or b"\0" in target or len(target) > 4095:
                     raise _escapes(entry)
                 try:
+                    self._make(entry.name.rpartition("/")[0])
                     os.symlink(target, os.fsencode(path))
                 except FileExistsError:
-                    raise Problem("%r is in the snapshot twice" % entry.name) from None
+                    raise Problem("%s is in the snapshot twice" % show(entry.name)) from None
+                except OSError as error:
+                    raise _refused(entry, error) from None
                 made.append((entry, path))
             base = os.path.realpath(self._folder)
             for entry, path in made:
@@ -203,9 +212,18 @@ def _inflate(entry: Entry, packed: Iterator[bytes]) -> Iterator[bytes]:
         raise _damaged(entry)
 
 
+def _refused(entry: Entry, error: OSError) -> Exception:
+    """What to raise where the system refused an entry."""
+    if error.errno == errno.ENAMETOOLONG:
+        return Problem("%s in the snapshot is too long for this file system" % show(entry.name))
+    return error
+
+
 def _damaged(entry: Entry) -> Problem:
-    return Problem("%r in the snapshot is damaged: its size or checksum is not what the directory says" % entry.name)
+    return Problem(
+        "%s in the snapshot is damaged: its size or checksum is not what the directory says" % show(entry.name)
+    )
 
 
 def _escapes(entry: Entry) -> Problem:
-    return Problem("%r in the snapshot is a link that leads out of it" % entry.name)
+    return Problem("%s in the snapshot is a link that leads out of it" % show(entry.name))

@@ -58,6 +58,12 @@ _FULL = 0xFFFFFFFF
 _ENCRYPTED = 0x2041
 _UTF8 = 0x800
 _UNIX = 3
+_LONGEST_PATH = 4000
+"""Bytes; Linux takes 4,095 with the folder that the snapshot is unpacked into (PATH_MAX)."""
+_LONGEST_PART = 255
+"""Bytes (NAME_MAX)."""
+_DEEPEST = 200
+"""Parts of a path."""
 
 
 def read_table(read: Read, size: int, limits: Limits = LIMITS) -> Tuple[List[Entry], int]:
@@ -137,10 +143,10 @@ def _read_entry(data: bytes, at: int, shift: int) -> Tuple[Entry, int]:
         packed, size, offset = _wide(extra, packed, size, offset)
     name = _name(raw, flags)
     if flags & _ENCRYPTED:
-        raise Problem("%s in the snapshot is encrypted; zip it without a password" % _show(name))
+        raise Problem("%s in the snapshot is encrypted; zip it without a password" % show(name))
     if method not in (STORED, DEFLATED):
         raise Problem(
-            "%s in the snapshot is compressed by method %d; stored and deflated are understood" % (_show(name), method)
+            "%s in the snapshot is compressed by method %d; stored and deflated are understood" % (show(name), method)
         )
     mode = attributes >> 16 if system == _UNIX else 0
     kind = _kind(name, mode)
@@ -179,9 +185,7 @@ def _kind(name: str, mode: int) -> str:
     if form == stat.S_IFLNK:
         return LINK
     if form not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise Problem(
-            "%s in the snapshot is a device, pipe or socket; only files and folders are allowed" % _show(name)
-        )
+        raise Problem("%s in the snapshot is a device, pipe or socket; only files and folders are allowed" % show(name))
     return FOLDER if name.endswith("/") or form == stat.S_IFDIR else FILE
 
 
@@ -189,15 +193,24 @@ def _check_name(name: str) -> str:
     """The name in its plain form.
 
     Raises:
-        Problem: if it leads out of the snapshot.
+        Problem: if it leads out of the snapshot, or is longer than a file system takes.
     """
     if not name or "\0" in name:
         raise Problem("an entry of the snapshot has no name, or one with a NUL: %r" % name[:80])
     if name.startswith("/") or (len(name) > 1 and name[1] == ":" and name[0].isalpha()):
-        raise Problem("%s in the snapshot is an absolute path; only paths inside it are allowed" % _show(name))
+        raise Problem("%s in the snapshot is an absolute path; only paths inside it are allowed" % show(name))
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise Problem("%s in the snapshot leads out of it by '..'" % _show(name))
+        raise Problem("%s in the snapshot leads out of it by '..'" % show(name))
+    if len(parts) > _DEEPEST:
+        raise Problem("%s in the snapshot has %d parts; at most %d are allowed" % (show(name), len(parts), _DEEPEST))
+    if len(name) * 4 > _LONGEST_PART:  # else no part of it can be too long
+        longest = max((len(part.encode()) for part in parts), default=0)
+        if longest > _LONGEST_PART or len(name.encode()) > _LONGEST_PATH:
+            raise Problem(
+                "%s in the snapshot is too long: at most %d bytes, and %d between two slashes, are allowed"
+                % (show(name), _LONGEST_PATH, _LONGEST_PART)
+            )
     return "/".join(parts)
 
 
@@ -210,9 +223,10 @@ def _check_sizes(entries: List[Entry], limits: Limits) -> None:
         worst = max(entries, key=lambda entry: entry.size / max(entry.packed, 1))
         raise Problem(
             "the snapshot would unpack to %d times its size (%s most of all); at most %d times is allowed"
-            % (unpacked // max(packed, 1), _show(worst.name), limits.ratio)
+            % (unpacked // max(packed, 1), show(worst.name), limits.ratio)
         )
 
 
-def _show(name: str) -> str:
+def show(name: str) -> str:
+    """A name for a sentence: quoted, and shortened if it is long."""
     return repr(name if len(name) <= 120 else name[:117] + "...")

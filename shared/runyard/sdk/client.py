@@ -18,7 +18,7 @@ from runyard.sdk.runs import Runs
 if TYPE_CHECKING:
     import httpx
 
-    from runyard.sdk.submitting import Asked, Options, Progress
+    from runyard.sdk.submitting import Asked, Options, Posted, Progress
     from runyard.services import Services
 
 
@@ -114,16 +114,15 @@ class Client:
         from runyard.sdk.submitting import Asked, experiment_name  # noqa: PLC0415
 
         asked = Asked(experiment=experiment or experiment_name(Path(source)), **options)
-        return self.submit_once(source, asked, key=key, progress=progress)[0]
+        return cast("RunDetails", self.submit_once(source, asked, key=key, progress=progress).run)
 
     def submit_once(
         self, source: Path | str, asked: Asked, *, key: str | None = None, progress: Progress | None = None
-    ) -> tuple[RunDetails, bool]:
-        """As :meth:`submit`; also returns whether this call made the run, or the key found one."""
+    ) -> Posted:
+        """As :meth:`submit`; also tells whether this call made the run, or the key found one, and of the same snapshot."""
         from runyard.sdk.submitting import post_run  # noqa: PLC0415 - pathspec and what it brings
 
-        run, created = post_run(self._connection, source, asked, key=key, progress=progress)
-        return cast("RunDetails", run), created
+        return post_run(self._connection, source, asked, key=key, progress=progress)
 
     def upload(self, source: Path, *, progress: Progress | None = None) -> dict[str, str]:
         """Upload a directory or a zip for later submissions; returns the reference that they name."""

@@ -85,7 +85,7 @@ def translated() -> Iterator[None]:
     except httpx.ConnectError:
         raise TransientError("nobody answers at the host's address; start it with `runyard up`") from None
     except httpx.HTTPError as error:
-        raise TransientError(f"the connection to the host broke ({type(error).__name__}); try again") from error
+        raise TransientError("the connection to the host broke; try again") from error
 
 
 def error_of(response: httpx.Response) -> RunyardError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -10,16 +11,21 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypedDict
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypedDict
 
 from runyard.errors import ConfigError
 from runyard.runconfig.locate import is_setting
 from runyard.sdk.connection import Connection
 from runyard.snapshot.make import MAX_BYTES, make_snapshot
 
+if TYPE_CHECKING:
+    import httpx
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done (``packing``, ``uploading``), the bytes done and the bytes in total."""
 
+CONTAINERS: Final = frozenset({"snapshots", "uploads"})
+"""Where a service keeps the snapshots that a submission may name."""
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 
 
@@ -66,6 +72,16 @@ class Asked:
         return {"schema": 1, **{name: value for name, value in said.items() if value is not None}}
 
 
+class Posted(NamedTuple):
+    """What came of a submission."""
+
+    run: Any
+    created: bool
+    """Whether this call made the run; else its key found one."""
+    same: bool | None
+    """Whether the run's snapshot is what was sent; ``None`` if that is not known."""
+
+
 def experiment_name(path: Path) -> str:
     """A legal experiment name made from a folder's or a zip's name."""
     stem = path.resolve().stem if path.suffix == ".zip" else path.resolve().name
@@ -74,8 +90,8 @@ def experiment_name(path: Path) -> str:
 
 def post_run(
     connection: Connection, source: Path | str, asked: Asked, *, key: str | None, progress: Progress | None
-) -> tuple[Any, bool]:
-    """Send a submission; returns the run and whether this call made it.
+) -> Posted:
+    """Send a submission.
 
     Args:
         connection: Where to.
@@ -90,16 +106,33 @@ def post_run(
     """
     headers = {"Idempotency-Key": key or uuid.uuid4().hex}
     if isinstance(source, str) and not os.path.exists(source):  # noqa: PTH110
-        body = {**asked.as_json(), "snapshot": _reference(source)}
+        body = {**asked.as_json(), "snapshot": reference(source)}
         response = connection.request("POST", "/api/runs", json=body, headers=headers)
-        return response.json(), response.status_code == 202
+        return _posted(response, lambda known: source == f"{known['container']}/{known['name']}")
     with open_snapshot(Path(source), progress) as file:
         files = {
             "submission": (None, json.dumps(asked.as_json()).encode(), "application/json"),
             "snapshot": ("snapshot.zip", Watched(file, progress), "application/zip"),
         }
         response = connection.request("POST", "/api/runs", files=files, headers=headers)
-    return response.json(), response.status_code == 202
+        return _posted(response, lambda known: _is_of(known, file))
+
+
+def _posted(response: httpx.Response, is_same: Callable[[dict[str, Any]], bool | None]) -> Posted:
+    run, created = response.json(), response.status_code == 202
+    known = run["snapshot"]
+    return Posted(run, created, same=True if created else None if known is None else is_same(known))
+
+
+def _is_of(known: Mapping[str, Any], file: BinaryIO) -> bool | None:
+    """Whether a snapshot that the service has is that of the file's bytes."""
+    if known["sha256"] is None:
+        return None
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(1 << 20):
+        digest.update(piece)
+    return bool(known["sha256"] == digest.hexdigest())
 
 
 def post_snapshot(connection: Connection, source: Path, progress: Progress | None = None) -> dict[str, str]:
@@ -165,10 +198,16 @@ class Watched:
         return self._file.fileno()
 
 
-def _reference(text: str) -> str:
-    container, slash, name = text.partition("/")
-    if not (container and slash and name) or text.startswith((".", "~")):
-        raise ConfigError(
-            f"there is no directory or zip {text[:200]!r}; give one, or container/name of a stored snapshot"
-        )
-    return text
+def reference(text: str) -> str:
+    """``container/name`` of a stored snapshot, as it is.
+
+    Raises:
+        ConfigError: if it cannot be one: most likely a path that is not there was meant.
+    """
+    container, _, name = text.partition("/")
+    if container in CONTAINERS and name:
+        return text
+    known = " or ".join(f"{each}/NAME" for each in sorted(CONTAINERS))
+    raise ConfigError(
+        f"there is no directory or zip {text[:200]!r} (and no snapshot of that name; a stored one is {known})"
+    )

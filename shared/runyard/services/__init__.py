@@ -1,6 +1,6 @@
 """Services: the only place that picks adapters."""
 
-from runyard.services.checks import Check
+from runyard.services.checks import Check, checks_without_stores
 from runyard.services.house import Services, current, install, kinds, open_embedded
 
-__all__ = ["Check", "Services", "current", "install", "kinds", "open_embedded"]
+__all__ = ["Check", "Services", "checks_without_stores", "current", "install", "kinds", "open_embedded"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import stat
 import sys
@@ -18,6 +20,7 @@ from runyard.ports.queue import DEAD_LETTERS
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
 OVERDUE: Final = 60.0
+_AGAIN: Final = "mend that, then run doctor again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,6 @@ class Check:
 
 def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
     """Every check, in order; one that cannot be made is a finding itself."""
-    checks: list[Check] = []
     parts: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("python", _python),
         ("stores", lambda: _stores(ports)),
@@ -43,11 +45,24 @@ def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
     ]
     if root is not None:
         parts.insert(1, ("root", lambda: _root(root)))
+        parts.append(("supervisor", lambda: _supervisor(root)))
+    return _made(parts)
+
+
+def checks_without_stores(root: Path, error: Exception) -> Sequence[Check]:
+    """What can be checked when ``error`` keeps the stores of a root closed; it is a finding itself."""
+    text = error.message if isinstance(error, RunyardError) else str(error)
+    closed = Check(name="stores", ok=False, detail=text, fix=_AGAIN)
+    return [*_made([("python", _python), ("root", lambda: _root(root))]), closed]
+
+
+def _made(parts: Sequence[tuple[str, Callable[[], Iterator[Check]]]]) -> Sequence[Check]:
+    checks: list[Check] = []
     for name, part in parts:
         try:
             checks.extend(part())
         except (RunyardError, OSError) as error:
-            checks.append(Check(name=name, ok=False, detail=str(error), fix="see the detail; then run doctor again"))
+            checks.append(Check(name=name, ok=False, detail=str(error), fix=_AGAIN))
     return checks
 
 
@@ -111,3 +126,33 @@ def _computes(ports: Ports) -> Iterator[Check]:
             )
         else:
             yield Check(name=f"compute {compute.name}", ok=True, detail=f"kind {compute.kind}, limit {compute.limit}")
+
+
+def _supervisor(root: Path) -> Iterator[Check]:
+    """The process that runs scripts on this machine: it holds a lock and listens at a socket."""
+    pid = _holder(root / "local" / "supervisor.lock")
+    if pid is None:
+        yield Check(name="supervisor", ok=True, detail="not running; a host starts it when there is something to run")
+        return
+    listens = (root / "local" / "supervisor.sock").exists()
+    yield Check(
+        name="supervisor",
+        ok=listens,
+        detail=f"process {pid}" + ("" if listens else ", and its socket is gone"),
+        fix=f"a host makes it listen again (`runyard up`); what it cannot do is said in {root}/local/supervisor.log",
+    )
+
+
+def _holder(path: Path) -> str | None:
+    """Who holds a lock, as the file says; ``None`` if nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(descriptor, 20).decode("ascii", "replace").strip() or "unknown"
+    finally:
+        os.close(descriptor)
+    return None

@@ -281,22 +281,40 @@ def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
+_MEANINGS: Final[dict[int, tuple[type[RunyardError], str]]] = {
+    sqlite3.SQLITE_FULL: (
+        StorageFullError,
+        "there is no room left on the disk of {path}; free some, and nothing is lost",
+    ),
+    sqlite3.SQLITE_BUSY: (
+        RunyardError,
+        f"another process has kept {{path}} locked for {BUSY_SECONDS:.0f} s; find out which and end it",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        ConfigError,
+        "{path} is not a whole database; restore it from a backup, or use another root",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        ConfigError,
+        "{path} is not a whole database; restore it from a backup, or use another root",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (ConfigError, "{path} cannot be written; check who owns it and its folder"),
+    sqlite3.SQLITE_READONLY: (ConfigError, "{path} cannot be written; check who owns it and its folder"),
+    sqlite3.SQLITE_IOERR: (RunyardError, "the disk of {path} fails; look at the system's log, then try again"),
+}
+"""SQLite's primary result codes as our errors; any other is a fault of ours and stays as it is."""
+
+
 def _translate(error: Exception, path: Path) -> Exception:
     if not isinstance(error, sqlite3.Error):
         return error
-    if _code(error) == sqlite3.SQLITE_FULL or (_code(error) == sqlite3.SQLITE_IOERR and _is_full(path)):
-        return StorageFullError(f"there is no room left on the disk of {path}; free some, and nothing is lost")
-    if _code(error) == sqlite3.SQLITE_BUSY:
-        return RunyardError(
-            f"another process has kept {path} locked for {BUSY_SECONDS:.0f} s; find out which and end it"
-        )
-    if _code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
-        return ConfigError(f"{path} is not a whole database; restore it from a backup, or use another root")
-    if _code(error) in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}:
-        return ConfigError(f"{path} cannot be written; check who owns it and its folder")
-    if _code(error) == sqlite3.SQLITE_IOERR:
-        return RunyardError(f"the disk of {path} fails ({error}); look at the system's log, then try again")
-    return error
+    code = _code(error)
+    if code == sqlite3.SQLITE_IOERR and _is_full(path):
+        code = sqlite3.SQLITE_FULL
+    if code not in _MEANINGS:
+        return error
+    kind, sentence = _MEANINGS[code]
+    return kind(sentence.format(path=path))
 
 
 def _is_full(path: Path) -> bool:

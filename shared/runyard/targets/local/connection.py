@@ -19,8 +19,10 @@ import msgspec
 from runyard.errors import TransientError
 from runyard.runner import wire
 
-TIMEOUT: Final = 20.0
+TIMEOUT: Final = 10.0
 """Seconds that a request waits for its reply; the supervisor answers within milliseconds unless it hangs."""
+PROMPT: Final = 4.0
+"""Seconds that a request waits for which a person waits."""
 
 log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
@@ -29,6 +31,14 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 class Disconnected(Exception):  # noqa: N818 - a fact, handled by the one who asked
     """The supervisor is gone."""
+
+
+class Silent(Exception):  # noqa: N818 - as above
+    """The supervisor is there and does not answer."""
+
+
+class Refused(TransientError):  # noqa: N818 - as above
+    """The supervisor answered that it cannot."""
 
 
 def open_socket(path: Path) -> socket.socket:
@@ -76,12 +86,13 @@ class Connection:
         self._reader = threading.Thread(target=self._read, name="supervisor", daemon=True)
         self._reader.start()
 
-    def ask(self, do: str, **fields: object) -> dict[str, Any]:
-        """Send a request and wait for the reply.
+    def ask(self, do: str, timeout: float | None = None, **fields: object) -> dict[str, Any]:
+        """Send a request and wait for the reply, :data:`TIMEOUT` seconds unless told otherwise.
 
         Raises:
             Disconnected: if the supervisor is gone, or went before it replied.
-            TransientError: if it refused, or did not reply in time.
+            Silent: if it did not reply in time.
+            Refused: if it refused.
         """
         number = next(self._numbers)
         reply: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -95,15 +106,15 @@ class Connection:
             except OSError:
                 raise Disconnected from None
             try:
-                answer = reply.get(timeout=TIMEOUT)
+                answer = reply.get(timeout=TIMEOUT if timeout is None else timeout)
             except queue.Empty:
-                raise TransientError(f"the local supervisor did not answer within {TIMEOUT:.0f} s") from None
+                raise Silent from None
         finally:
             del self._replies[number]
         if answer is None:
             raise Disconnected
         if "error" in answer:
-            raise TransientError(f"the local supervisor refused: {answer['error']}")
+            raise Refused(f"the local supervisor refused: {answer['error']}")
         return answer
 
     def close(self) -> None:

@@ -15,11 +15,13 @@ from typing import Any, Final
 
 from runyard.errors import StorageFullError, TransientError
 from runyard.runner import build, wire
-from runyard.targets.local.connection import Connection, Disconnected
+from runyard.targets.local.connection import PROMPT, Connection, Disconnected, Silent
 from runyard.targets.local.inherit import inherited
 
 START_WITHIN: Final = 20.0
-"""Seconds until a supervisor must answer."""
+"""Seconds until a supervisor that was started must answer."""
+_LONGEST_PAUSE: Final = 0.5
+"""Seconds between tries to reach a supervisor that holds the root and does not listen."""
 _FRESH: Final = 2.0
 """Seconds for which what the supervisor told by itself is taken as the present."""
 _LOG_MOST: Final = 1 << 20
@@ -42,6 +44,8 @@ class Supervisor:
         self._tell = tell
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._unanswered = 0.0
+        """When it was last given up to connect."""
         self._jobs: dict[str, dict[str, Any]] = {}
         self._computes: set[str] = set()
         self._unconfirmed: dict[str, Mapping[str, Any]] = {}
@@ -71,12 +75,15 @@ class Supervisor:
         connection = self._connection
         if connection is not None:
             return connection
+        asked = time.monotonic()
         with self._lock:
             if self._connection is None:
+                if self._unanswered > asked:  # another thread found out while this one waited for it
+                    raise self._silence()
                 self._connection = self._open()
             return self._connection
 
-    def ask(self, do: str, **fields: object) -> dict[str, Any]:
+    def ask(self, do: str, timeout: float | None = None, **fields: object) -> dict[str, Any]:
         """Ask the supervisor; once more if it went away meanwhile. Every request may be repeated.
 
         Raises:
@@ -84,9 +91,11 @@ class Supervisor:
         """
         for _ in range(3):
             try:
-                return self.connect().ask(do, **fields)
+                return self.connect().ask(do, timeout, **fields)
             except Disconnected:
                 self._drop()
+            except Silent:
+                raise self._silence() from None
         raise TransientError("the local supervisor ended three times in a row; see local/supervisor.log in the root")
 
     def refresh(self, computes: set[str]) -> None:
@@ -126,15 +135,26 @@ class Supervisor:
         self._jobs.clear()
         data = build.zipapp_bytes()
         ident = build.build_id(data)
-        deadline = time.monotonic() + START_WITHIN
+        deadline = time.monotonic() + PROMPT
+        pause = 0.02
         while time.monotonic() < deadline:
             connection = self._try() or self._start(ident, data)
             if connection is not None and self._greet(connection, ident):
                 return connection
-            time.sleep(0.02)
-        raise TransientError(
-            f"no local supervisor answered within {START_WITHIN:.0f} s; see {self._root / 'local' / 'supervisor.log'}"
-        )
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        self._unanswered = time.monotonic()
+        raise self._silence()
+
+    def _silence(self) -> TransientError:
+        """What to raise when it does not answer."""
+        local = self._root / "local"
+        try:
+            pid = (local / "supervisor.lock").read_bytes()[:20].strip().decode()
+        except (OSError, ValueError):
+            pid = ""
+        who = f"the local supervisor (pid {pid})" if pid.isdigit() else "the local supervisor"
+        return TransientError(f"{who} does not answer; see {local / 'supervisor.log'}")
 
     def _try(self) -> Connection | None:
         try:
@@ -145,7 +165,7 @@ class Supervisor:
     def _greet(self, connection: Connection, ident: str) -> bool:
         """Introduce ourselves; whether it stays. One of another build is asked to leave if it has nothing to do."""
         try:
-            reply = connection.ask("hello", protocol=wire.PROTOCOL, environment=inherited())
+            reply = connection.ask("hello", PROMPT, protocol=wire.PROTOCOL, environment=inherited())
             if reply["build"] != ident and not reply["jobs"] and connection.ask("retire")["ok"]:
                 connection.close()
                 return False
@@ -153,6 +173,10 @@ class Supervisor:
                 connection.ask("start", jobs=list(self._unconfirmed.values()))
         except Disconnected:
             return False
+        except Silent:
+            connection.close()
+            self._unanswered = time.monotonic()
+            raise self._silence() from None
         except TransientError:
             connection.close()
             raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from runyard.errors import ConfigError, RunyardError, StorageFullError, TargetError, TransientError
 from runyard.ports import (
@@ -22,9 +23,11 @@ from runyard.ports import (
 )
 from runyard.runner import register, result
 from runyard.runner.places import Places, lay_out
+from runyard.runner.plain import NO_FILE, open_plain
 from runyard.runs.model import Handle
 from runyard.runs.states import State
 from runyard.targets.local import options
+from runyard.targets.local.connection import PROMPT, Refused
 from runyard.targets.local.jobs import KIND, make_plan, record_of, split_handle
 from runyard.targets.local.supervisor import Supervisor
 
@@ -44,6 +47,8 @@ OUTCOMES: Final[dict[str, str]] = {
     "failed": "failed",
 }
 """The runner's outcomes as those of :class:`runyard.ports.Ended`."""
+
+Found = TypeVar("Found")
 
 CAPABILITIES: Final = Capabilities(
     gpu=True, docker=False, multi_node=False, spot=False, live_logs=True, pushes_endings=True
@@ -110,15 +115,15 @@ class LocalTarget:
         computes = {handle.compute for handle in handles}
         self._told -= computes
         fresh = self._supervisor.is_fresh()
-        seen = [self._mirrored(handle) if fresh else None for handle in handles]
-        seen = [found or self._ending(handle) for found, handle in zip(seen, handles, strict=True)]
+        seen = [_look(self._mirrored, handle) if fresh else None for handle in handles]
+        seen = [found or _look(self._ending, handle) for found, handle in zip(seen, handles, strict=True)]
         if all(seen):
             return [found for found in seen if found is not None]
+        unknown = functools.partial(_look, self._unknown)
         try:
             self._supervisor.refresh(computes)
             return [
-                found or self._mirrored(handle) or self._unknown(handle)
-                for found, handle in zip(seen, handles, strict=True)
+                found or self._mirrored(handle) or unknown(handle) for found, handle in zip(seen, handles, strict=True)
             ]
         except (TargetError, StorageFullError) as error:
             return [
@@ -130,25 +135,28 @@ class LocalTarget:
         """Void the start if the job has not begun, else ask the supervisor to end it; see the port."""
         _, _, name = split_handle(handle)
         places = self._places(handle)
-        if register.read(places.register) is None:
-            try:
+        try:
+            if register.read(places.register) is None:
                 lay_out(str(self._root))
                 if register.win(places.register, f"{register.VOID} canceled before it started"):
                     self._supervisor.forget(name)
                     self._news(handle.compute)
                     return
-            except OSError as error:
-                raise TransientError(f"the start of {handle} could not be voided: {error.strerror}") from error
-        if self._ending(handle) is None:
-            self._supervisor.ask("cancel", name=name, grace=grace)
+            ended = self._ending(handle) is not None
+        except OSError as error:
+            raise TransientError(f"the start of {handle} could not be voided: {error.strerror}") from error
+        if not ended:
+            self._supervisor.ask("cancel", PROMPT, name=name, grace=grace)
 
     def logs(self, handle: Handle, offset: int, limit: int = 1 << 20) -> LogChunk:
         """A piece of the driver log; see the port."""
         ended = self._ending(handle) is not None  # asked first: nothing is written to the log after that
         try:
-            descriptor = os.open(self._places(handle).log, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return LogChunk(data=b"", next_offset=offset, complete=ended)
+            descriptor = open_plain(self._places(handle).log, os.O_RDONLY)
+        except OSError as error:
+            if error.errno in NO_FILE:  # none yet, or the script put something else there
+                return LogChunk(data=b"", next_offset=offset, complete=ended)
+            raise
         try:
             data = os.pread(descriptor, limit, offset)
             size = os.fstat(descriptor).st_size
@@ -210,6 +218,14 @@ class LocalTarget:
             if ended is None:
                 return Running(handle=handle, phase=State.RUNNING, detail="what is left of it is being ended")
         return ended or Absent(handle=handle, detail="the local supervisor never heard of it")
+
+
+def _look(look: Callable[[Handle], Found], handle: Handle) -> Found | Unreachable:
+    """What a look at one job finds. What is wrong with its files must not hide the other jobs."""
+    try:
+        return look(handle)
+    except (OSError, ValueError, KeyError, Refused) as error:
+        return Unreachable(handle=handle, detail=f"its files cannot be read: {error}")
 
 
 def _handle(plan: Plan) -> Handle:
