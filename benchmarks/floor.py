@@ -13,7 +13,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 ENV = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
@@ -23,27 +23,22 @@ def run(path: Path, place: Path) -> int:
     with zipfile.ZipFile(path) as archive:
         archive.extractall(place)
     with (place / "stdout.txt").open("wb") as out:
-        return subprocess.call(
-            [sys.executable, "train.py"], cwd=place, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=ENV
-        )
+        null, command = subprocess.DEVNULL, [sys.executable, "train.py"]
+        return subprocess.call(command, cwd=place, stdin=null, stdout=out, stderr=out, env=ENV)
 
 
 def main() -> None:
     """Run every zip in the folder with as many threads as slots."""
     folder, slots, work = Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
-    jobs: SimpleQueue[Path] = SimpleQueue()
-    for path in sorted(folder.glob("*.zip")):
-        jobs.put(path)
+    jobs: SimpleQueue[Path | None] = SimpleQueue()
+    for each in [*sorted(folder.glob("*.zip")), *[None] * slots]:
+        jobs.put(each)
     table = sqlite3.connect(work / "floor.db", isolation_level=None, check_same_thread=False)
     table.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; CREATE TABLE status (name, code, ended)")
     lock = threading.Lock()
 
     def slot() -> None:
-        while not jobs.empty():
-            try:
-                path = jobs.get_nowait()
-            except Empty:
-                return
+        while (path := jobs.get()) is not None:
             code = run(path, work / path.stem)
             with lock:
                 table.execute("INSERT INTO status VALUES (?, ?, ?)", (path.stem, code, time.time()))

@@ -15,6 +15,7 @@ from runyard.ports import Compute, Message, Ports, Query
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import bury
 from runyard.runs.model import Run
+from runyard.runs.states import State
 from runyard.testing import ManualClock, memory_ports
 from runyard.watch import watch
 from tests.fakes import FakeTarget, FakeTargets, snapshot
@@ -79,3 +80,17 @@ class House:
     def reasons(self, run: Run) -> list[str]:
         """The run's history as ``state: reason``."""
         return [f"{event.state}: {event.reason}" for event in self.ports.runs.history(run.id)]
+
+
+def started(house: House, count: int = 1) -> list[str]:
+    for number in range(count):
+        house.drop(f"exp/{number}.zip")
+        house.clock.advance(1)
+    house.settle()
+    return [run.id for run in reversed(house.runs())]
+
+
+def state(house: House, run_id: str) -> State:
+    run = house.ports.runs.get(run_id)
+    assert run is not None
+    return run.state

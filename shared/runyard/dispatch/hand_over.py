@@ -10,9 +10,8 @@ from typing import Final
 from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later
 from runyard.errors import ConflictError, RunyardError, TargetError, ThrottledError
 from runyard.ports import Compute, Job, Plan, Ports, Slot, Waiting
-from runyard.runs.identity import remote_name
 from runyard.runs.model import Attempt, Handle, Run, RunError
-from runyard.runs.moves import Move, transition
+from runyard.runs.moves import Move, Transition, transition
 from runyard.runs.states import State
 
 CLAIM: Final = 180.0
@@ -43,44 +42,53 @@ class Claim:
 def claim(ports: Ports, compute: Compute, run: Run, slot: Slot) -> Claim | None:
     """Plan and prepare, then claim the run for its next attempt; ``None`` if that is not to be (the slot is freed)."""
     target = ports.targets.get(compute.kind)
-    number = run.attempt + 1
     try:
-        plan = target.plan(Job(run=run, compute=compute, attempt=number, slot=slot.index))
+        plan = target.plan(Job(run=run, compute=compute, attempt=run.attempt + 1, slot=slot.index))
         target.prepare(plan)
     except RunyardError as error:
         refuse(ports, compute, run, error)
         return None
-    now = ports.clock.now()
-    attempt = Attempt(
+    try:
+        claimed = ports.runs.transition(_claiming(run, plan, slot, ports.clock.now()), durable=True)
+    except ConflictError:
+        _claimed_by_another(ports, compute, run.id)
+        return None
+    log.info("%s: starting on %s", run.id, compute.name, extra={"action": "claim", **claimed.log_context()})
+    return Claim(run=claimed, plan=plan)
+
+
+def _claiming(run: Run, plan: Plan, slot: Slot, now: float) -> Transition:
+    row = Attempt(
         run_id=run.id,
-        number=number,
-        compute=compute.name,
-        name=remote_name(run.id, number),
+        number=plan.attempt,
+        compute=plan.compute,
+        name=plan.name,
         slot=slot.index,
         claimed=now,
         handle=plan.handle,
     )
-    move = Move(state=State.STARTING, reason=f"being handed to {compute.name} in slot {slot.index}", at=now)
-    change = transition(
+    move = Move(state=State.STARTING, reason=f"being handed to {plan.compute} in slot {slot.index}", at=now)
+    return transition(
         run,
         [move],
         who="dispatch",
-        row=attempt,
-        attempt=number,
+        row=row,
+        attempt=plan.attempt,
         claimed_until=now + CLAIM,
         handle=plan.handle,
     )
-    try:
-        claimed = ports.runs.transition(change, durable=True)
-        log.info("%s: starting on %s", run.id, compute.name, extra={"action": "claim", **claimed.log_context()})
-        return Claim(run=claimed, plan=plan)
-    except ConflictError:
-        # A cancel request, or another dispatcher with a late wake, was first: let the next wake look again.
-        fresh = ports.runs.get(run.id)
-        if fresh is not None and fresh.state is State.QUEUED:
-            ports.gates.put_back(compute.name, _entry(fresh))
-            wake_dispatch(ports, compute)
-        return None
+
+
+def _claimed_by_another(ports: Ports, compute: Compute, run_id: str) -> None:
+    """A cancel request, or another dispatcher with a late wake, was first: the slot goes where the run now is."""
+    fresh = ports.runs.get(run_id)
+    if fresh is None or fresh.has_ended:
+        ports.gates.release(compute.name, run_id)
+    elif fresh.state is State.QUEUED:
+        ports.gates.put_back(compute.name, _entry(fresh))
+    else:
+        return  # it is on its way by another's hand
+    wake_dispatch(ports, compute)
 
 
 def take_over(ports: Ports, compute: Compute, run: Run) -> None:

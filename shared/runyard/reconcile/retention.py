@@ -72,10 +72,7 @@ def prune(
     needed: set[str] = set()
     for index, run in enumerate(_all_runs(ports)):
         if not run.has_ended:
-            if run.snapshot is not None:
-                needed.add(run.snapshot.uri)
-            elif run.request:
-                needed.add(_asked_snapshot(run))
+            needed.add(run.snapshot.uri if run.snapshot is not None else _asked_snapshot(run))
             continue
         age = now - (run.ended or run.created)
         kept = keep is not None and index < keep

@@ -100,14 +100,7 @@ def make_snapshot(
     files = [source for source in sources if not source.is_folder]
     total = sum(source.size for source in files)
     largest = tuple((file.name, file.size) for file in heapq.nlargest(_LARGEST, files, key=lambda file: file.size))
-    if not files:
-        raise SnapshotError(f"{directory} holds no files that are not ignored")
-    if total > MAX_BYTES:
-        names = ", ".join(f"{name} ({size / 1e6:,.1f} MB)" for name, size in largest)
-        raise SnapshotError(
-            f"{directory} has {total / 1e6:,.1f} MB; a snapshot has at most {MAX_BYTES / 1e6:,.1f}; the largest files are {names}; "
-            "leave out what the script does not need with an .amlignore file"
-        )
+    _check_total(directory, total, largest)
     try:
         size, sha256 = _write(sources, out, total, progress)
     except OSError as error:
@@ -115,6 +108,17 @@ def make_snapshot(
             raise StorageFullError(f"no room for the snapshot of {directory} ({total / 1e6:,.1f} MB)") from None
         raise
     return SnapshotSummary(files=len(files), bytes=total, size=size, sha256=sha256, largest=largest)
+
+
+def _check_total(directory: Path, total: int, largest: tuple[tuple[str, int], ...]) -> None:
+    if not largest:
+        raise SnapshotError(f"{directory} holds no files that are not ignored")
+    if total > MAX_BYTES:
+        names = ", ".join(f"{name} ({size / 1e6:,.1f} MB)" for name, size in largest)
+        raise SnapshotError(
+            f"{directory} has {total / 1e6:,.1f} MB; a snapshot has at most {MAX_BYTES / 1e6:,.1f}; "
+            f"the largest files are {names}; leave out what the script does not need with an .amlignore file"
+        )
 
 
 def _ignores(directory: Path) -> GitIgnoreSpec:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from runyard.errors import UnsupportedError
 from runyard.ports import Job, Plan
 from runyard.runs.identity import remote_name
-from runyard.runs.model import Handle
+from runyard.runs.model import Handle, JobSpec, SnapshotRef
 from runyard.targets.local.options import LocalOptions
 
 KIND: Final = "local"
@@ -24,17 +24,7 @@ def make_plan(job: Job) -> Plan:
         UnsupportedError: if the run asks for what one machine without Spark or MPI cannot do.
     """
     run, compute = job.run, job.compute
-    spec, snapshot = run.spec, run.snapshot
-    if spec is None or snapshot is None:
-        raise UnsupportedError(f"the run {run.id} has no script or no snapshot to run")
-    if spec.framework.lower() != "python":
-        raise UnsupportedError(
-            f"the framework {spec.framework!r} cannot run on {compute.name!r}: kind 'local' runs Python scripts"
-        )
-    if spec.node_count != 1:
-        raise UnsupportedError(
-            f"the run asks for {spec.node_count} nodes, and {compute.name!r} is one machine; set nodeCount to 1"
-        )
+    spec, snapshot = _check(job)
     options = LocalOptions.read(compute)
     name = remote_name(run.id, job.attempt)
     request: dict[str, object] = {
@@ -57,15 +47,26 @@ def make_plan(job: Job) -> Plan:
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
     }
+    handle = Handle(kind=KIND, compute=compute.name, id=f"{run.id}/{job.attempt}")
     return Plan(
-        kind=KIND,
-        compute=compute.name,
-        run_id=run.id,
-        attempt=job.attempt,
-        name=name,
-        request=request,
-        handle=Handle(kind=KIND, compute=compute.name, id=f"{run.id}/{job.attempt}"),
+        kind=KIND, compute=compute.name, run_id=run.id, attempt=job.attempt, name=name, request=request, handle=handle
     )
+
+
+def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
+    """What the job runs, if one machine can."""
+    spec, snapshot = job.run.spec, job.run.snapshot
+    if spec is None or snapshot is None:
+        raise UnsupportedError(f"the run {job.run.id} has no script or no snapshot to run")
+    if spec.framework.lower() != "python":
+        raise UnsupportedError(
+            f"the framework {spec.framework!r} cannot run on {job.compute.name!r}: kind 'local' runs Python scripts"
+        )
+    if spec.node_count != 1:
+        raise UnsupportedError(
+            f"the run asks for {spec.node_count} nodes, and {job.compute.name!r} is one machine; set nodeCount to 1"
+        )
+    return spec, snapshot
 
 
 def record_of(plan: Plan, root: Path) -> Mapping[str, Any]:
