@@ -39,13 +39,13 @@ _SEND: Final = "INSERT INTO messages (queue, id, body, properties, enqueued, vis
 _PEEK: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? ORDER BY seq LIMIT ?"  # noqa: S608
 _NEXT: Final = "(SELECT visible FROM messages WHERE queue = ? ORDER BY visible LIMIT 1)"
 _DUE: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? AND visible <= ? ORDER BY visible, seq LIMIT ?"  # noqa: S608
-_LOCK: Final = "UPDATE messages SET visible = ?, lock = ?, deliveries = deliveries + 1, wake = 0 WHERE seq = ?"
+_LOCK: Final = "UPDATE messages SET visible = ?, lock = ?, deliveries = deliveries + 1 WHERE seq = ?"
 _COMPLETE: Final = "DELETE FROM messages WHERE seq = ? AND lock = ? AND visible > ?"
 _HELD: Final = "SELECT deliveries FROM messages WHERE seq = ? AND lock = ? AND visible > ?"
 _UNLOCK: Final = "UPDATE messages SET visible = enqueued, lock = NULL WHERE seq = ?"
 _BURY: Final = (
     "UPDATE messages SET queue = ?, source = ?, reason = ?, description = ?, enqueued = ?, visible = ?,"
-    " deliveries = 0, lock = NULL, wake = 0 WHERE seq = ?"
+    " deliveries = 0, lock = NULL WHERE seq = ?"
 )
 _PARK: Final = (
     "UPDATE messages SET reason = coalesce(?, reason), description = coalesce(?, description), visible = ?,"

@@ -54,7 +54,6 @@ _RUNS: Final = (
         deleted_at REAL,
         schema INTEGER NOT NULL DEFAULT 1
     ) WITHOUT ROWID""",
-    "CREATE INDEX tombstones ON identities (deleted_at) WHERE deleted_at IS NOT NULL",
 )
 
 _GATES: Final = (
@@ -113,16 +112,13 @@ _DOCUMENTS: Final = (
     ) WITHOUT ROWID""",
 )
 
-_MERGED_WAKES: Final = (
-    "ALTER TABLE messages ADD COLUMN wake INTEGER NOT NULL DEFAULT 0",
-    "CREATE UNIQUE INDEX wakes ON messages (queue, body) WHERE wake = 1",
-)
+_TOMBSTONES_BY_AGE: Final = ("CREATE INDEX tombstones ON identities (deleted_at) WHERE deleted_at IS NOT NULL",)
 
 Migrations = Sequence[Sequence[str]]
 
 MIGRATIONS: Final[Migrations] = (
     (*_RUNS, *_GATES, *_QUEUE, *_DOCUMENTS),
-    _MERGED_WAKES,
+    _TOMBSTONES_BY_AGE,
 )
 """What takes a file from version n to n + 1, by n. Version 0 is an empty file."""
 
