@@ -15,7 +15,8 @@ import pytest
 from runyard.computes import put
 from runyard.dispatch import request_cancel
 from runyard.runs.model import Run
-from tests.acceptance.yard import Yard, living, running
+from tests.acceptance.yard import Yard, running
+from tests.processes import living
 
 
 def started(yard: Yard, experiment: str) -> Run:

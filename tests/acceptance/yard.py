@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -119,16 +118,3 @@ def running(root: Path, app: Path = APP) -> Iterator[Yard]:
         yield yard
     finally:
         yard.down()
-
-
-def living(marker: str) -> list[int]:
-    """Processes whose environment holds a text; zombies have none."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if marker.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found

@@ -24,6 +24,7 @@ from runyard.runs.states import State
 from runyard.stores.embedded import FolderBlobs, SystemClock
 from runyard.stores.memory import MemorySecrets
 from runyard.targets.local.target import LocalTarget
+from tests.processes import living
 
 PATIENCE = 20.0
 COMPUTE = Compute(name="local", kind="local", limit=2)
@@ -190,16 +191,3 @@ def end(pid: int, number: int = signal.SIGKILL) -> None:
 def wait_readable(descriptor: int) -> None:
     readable, _, _ = select.select([descriptor], [], [], PATIENCE)
     assert readable, "a process did not end in time"
-
-
-def living(marker: str) -> list[int]:
-    """Processes with a text in their environment; zombies have none."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if marker.encode() in (entry / "environ").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found

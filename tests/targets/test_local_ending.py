@@ -12,7 +12,8 @@ import pytest
 from runyard.ports import Absent, Compute, Ended
 from runyard.runner import register
 from runyard.runner.places import Places
-from tests.targets.house import House, living
+from tests.processes import living
+from tests.targets.house import House
 
 FLEEING = """\
 import os, signal, time

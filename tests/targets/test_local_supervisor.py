@@ -19,7 +19,8 @@ from runyard.runner import build, process
 from runyard.runner.serve import LOCKED
 from runyard.runs.states import State
 from runyard.targets.local import connection
-from tests.targets.house import PATIENCE, House, end, living, make_zip
+from tests.processes import living
+from tests.targets.house import PATIENCE, House, end, make_zip
 
 WAITING = """\
 import os, sys, time

@@ -79,3 +79,23 @@ def test_the_oldest_interpreter_carries_out_an_attempt(tmp_path: Path) -> None:
     assert (folder / "azureml-logs" / "70_driver_log.txt").read_text() == "hello\n"
     assert (folder / "outputs" / "x").read_text() == "x"
     assert '"name": "a"' in (folder / "metrics.jsonl").read_text()
+
+
+def test_outputs_that_cannot_be_collected_are_told_where_people_look(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("train.py", "open('outputs/x', 'w').write('x')")
+    job = {"name": "ry-a-1", "run": "r", "attempt": 1, "script": "train.py", "interpreter": sys.executable}
+    record = {**job, "snapshot": str(tmp_path / "a.zip")}
+    code = (
+        "import json, sys\nfrom runyard.runner import collect, single\n"
+        "def fail(*_): raise ValueError('a name nobody foresaw')\n"
+        "collect.collect = fail\nsys.exit(single.run(sys.argv[1], json.loads(sys.argv[2])))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "root"), json.dumps(record)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "root" / "runs" / "r" / "1"
+    assert "a name nobody foresaw" in (folder / "azureml-logs" / "20_image_build_log.txt").read_text()
+    assert '"exit_code": 0' in (folder / "result.json").read_text()
+    assert (tmp_path / "root" / "local" / "work" / "ry-a-1" / "outputs" / "x").read_text() == "x"

@@ -46,7 +46,8 @@ def test_importing_runyard_is_light() -> None:
     code = (
         "import sys, runyard; sys.exit(len({'httpx', 'msgspec', 'fastapi', 'importlib.metadata'} & set(sys.modules)))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2] / "shared")
+    loaded = subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2] / "shared")
+    assert 0 == loaded.returncode
 
 
 def test_without_a_host_the_root_itself_is_served(tmp_path: Path) -> None:

@@ -328,7 +328,7 @@ class Attempt:
                 if getattr(error, "errno", None) in NO_ROOM:
                     raise
                 self.keeps_work = True
-                self._yard.complain("outputs of %s stay in %s: %s\n" % (self.job.run, self.places.work, error))
+                self._note("the outputs could not be collected and stay in %s: %s" % (self.places.work, error))
             try:
                 status = os.lstat(self.places.log)
                 found["log_bytes"] = status.st_size if stat.S_ISREG(status.st_mode) else 0

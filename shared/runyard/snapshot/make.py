@@ -89,14 +89,7 @@ def make_snapshot(
     """
     if not directory.is_dir():
         raise SnapshotError(f"{directory} is not a directory")
-    skip = os.path.realpath(out) if isinstance(out, Path) else ""
-    ignores = _ignores(directory)
-
-    def ignored(name: str) -> bool:
-        return bool(ignores.match_file(name)) and not keep(name)
-
-    can_prune = all(pattern.include is not False for pattern in ignores.patterns)
-    sources = sorted(_sources(directory, ignored, can_prune, skip), key=lambda source: source.name)
+    sources = _chosen(directory, os.path.realpath(out) if isinstance(out, Path) else "", keep)
     files = [source for source in sources if not source.is_folder]
     total = sum(source.size for source in files)
     largest = tuple((file.name, file.size) for file in heapq.nlargest(_LARGEST, files, key=lambda file: file.size))
@@ -108,6 +101,17 @@ def make_snapshot(
             raise StorageFullError(f"no room for the snapshot of {directory} ({total / 1e6:,.1f} MB)") from None
         raise
     return SnapshotSummary(files=len(files), bytes=total, size=size, sha256=sha256, largest=largest)
+
+
+def _chosen(directory: Path, skip: str, keep: Callable[[str], bool]) -> list[_Source]:
+    """What goes into the zip, by name: all that is not ignored, and what is kept in any case."""
+    ignores = _ignores(directory)
+
+    def ignored(name: str) -> bool:
+        return bool(ignores.match_file(name)) and not keep(name)
+
+    can_prune = all(pattern.include is not False for pattern in ignores.patterns)
+    return sorted(_sources(directory, ignored, can_prune, skip), key=lambda source: source.name)
 
 
 def _check_total(directory: Path, total: int, largest: tuple[tuple[str, int], ...]) -> None:
