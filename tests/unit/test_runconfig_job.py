@@ -90,7 +90,13 @@ def test_the_script_stays_inside_the_snapshot(script: str) -> None:
 
 def test_a_missing_script_is_named() -> None:
     with pytest.raises(RunconfigError, match="no script is named"):
-        spec(USER_MANAGED)
+        spec(USER_MANAGED + "script:")
+    with pytest.raises(RunconfigError, match="no script is named"):
+        spec(USER_MANAGED + "credentialPassthrough: false")  # a key of an era without a default script
+
+
+def test_a_file_of_the_first_years_without_a_script_runs_the_one_the_sdk_would() -> None:
+    assert spec(USER_MANAGED).script == "train.py"
 
 
 @pytest.mark.parametrize(

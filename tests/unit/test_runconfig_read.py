@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runyard.errors import ConfigError, RunconfigError, UnsupportedError
+from runyard.errors import ConfigError, RunconfigError
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.read import parse, parse_shared
 from runyard.runconfig.redact import MASK, redacted
@@ -65,7 +65,7 @@ def test_a_file_with_nothing_but_a_script_has_the_defaults() -> None:
     assert config.environment.python.user_managed_dependencies is False
     assert config.environment.python.interpreter_path == "python"
     assert config.history.directories_to_watch == ["logs"]
-    assert config.container_instance is None
+    assert config.container_instance.region is None
     assert config.prepare_environment is True
 
 
@@ -137,7 +137,7 @@ def test_a_submission_body_is_unwrapped_in_either_casing() -> None:
     assert (config.framework, config.communicator) == ("Python", "None")
     assert config.arguments == ["--lr", "0.1"]
     assert config.environment.python.user_managed_dependencies
-    assert config.environment.python.conda_dependencies == {"name": "x"}
+    assert config.environment.python.conda_dependencies.as_dict() == {"name": "x"}
     assert config.environment_variables == {"My_Var": "1"}
     assert read("runDefinition: {script: a.py}").script == "a.py"
 
@@ -182,7 +182,7 @@ def test_unknown_keys_are_ignored_and_noted_with_the_nearest_spelling() -> None:
         ("nodeCount: true", "nodeCount is true"),
         ("script: [a]", "script is a list; it must be a text"),
         ("script: true", "script is true; it must be a text"),
-        ("arguments: --a", "arguments is the text '--a'; it must be a list"),
+        ("arguments: --a", "arguments is a text; it must be a list"),
         ("arguments: [a, [b]]", "arguments[1] is a list"),
         ("framework: Pyhton", "did you mean 'Python'?"),
         ("framework: 3", "framework is the number 3; it must be one of Python,"),
@@ -212,9 +212,57 @@ def test_a_fault_names_file_line_key_what_was_found_and_what_is_allowed(text: st
     assert says in fault(text)
 
 
-def test_a_workbench_file_is_named_as_such() -> None:
-    with pytest.raises(UnsupportedError, match="Workbench"):
-        read("ArgumentVector: [train.py]\nTarget: local")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "environment: {docker: {baseImageRegistry: {password: [CANARY]}}}",
+        "environment: {docker: {baseImageRegistry: {password: {a: CANARY}}}}",
+        "environment: {docker: {baseImageRegistry: {password: true}}}",
+        "environment: {environmentVariables: CANARY}",
+        "environmentVariables: CANARY",
+        "arguments: --password=CANARY",
+        "environment: {r: {githubPackages: [{authToken: [CANARY]}]}}",
+        "history: {ambientAuthentication: {secret: [CANARY]}}",
+        "history: {ambientAuthentication: {secret: {CANARY: 1}}}",
+        "environment: {python: {condaDependencies: CANARY}}",
+    ],
+)
+def test_a_fault_never_repeats_what_may_be_a_secret(text: str) -> None:
+    assert "CANARY" not in fault(text)
+
+
+def test_what_a_merge_key_names_is_merged_as_the_sdk_did() -> None:
+    config = read(
+        "base: &base {userManagedDependencies: true, interpreterPath: /opt/py}\n"
+        "vars: &vars {A: '1', B: '2'}\n"
+        "environment:\n  python:\n    <<: *base\n    interpreterPath: mine\n"
+        "  environmentVariables:\n    <<: *vars\n    B: '3'\n"
+    )
+    assert config.environment.python.user_managed_dependencies is True
+    assert config.environment.python.interpreter_path == "mine"
+    assert config.environment.environment_variables == {"A": "1", "B": "3"}
+
+
+def test_an_explicit_null_is_kept_where_it_means_something() -> None:
+    config = read("script:\nnodeCount:\nenvironment: {docker: {baseImage: , shmSize: }}")
+    assert config.script is None
+    assert config.node_count == 1
+    assert config.environment.docker.base_image is None
+    assert config.environment.docker.shm_size is None
+
+
+def test_each_of_our_own_keys_is_read_and_checked() -> None:
+    config = read(
+        "runyard:\n  retries: 2\n  on_preemption: 3\n  priority: 5\n  requirements: {cpus: 2, memory_gb: 3.5, gpus: 1}\n"
+        "  fallback: [a, b]\n  image_map: {old: new}\n"
+    )
+    options = config.runyard
+    assert (options.retries, options.on_preemption, options.priority) == (2, 3, 5)
+    assert (options.requirements.cpus, options.requirements.memory_gb, options.requirements.gpus) == (2, 3.5, 1)
+    assert (options.fallback, options.image_map) == (["a", "b"], {"old": "new"})
+    assert "did you mean 'on_preemption'?" in fault("runyard: {on_premption: 1}")
+    assert "did you mean 'memory_gb'?" in fault("runyard: {requirements: {memory: 1}}")
+    assert "must be a whole number from 0 to 100" in fault("runyard: {retries: -1}")
 
 
 def test_the_same_bytes_are_read_once_unless_they_name_another_file() -> None:

@@ -14,6 +14,7 @@ from runyard.events.submission import Submission
 from runyard.ports import BlobInfo, Compute, Ports
 from runyard.runconfig.job import job_spec
 from runyard.runconfig.locate import choose, keeper
+from runyard.runconfig.meaning import meaning
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.read import parse_shared
 from runyard.runconfig.yaml12 import scalar_text
@@ -102,7 +103,7 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
         arguments=asked.arguments,
         environment_variables=asked.environment_variables,
     )
-    target = asked.target or config.target
+    target = asked.target or meaning(config).target
     compute = resolve_compute(ports, target)
     snapshot = SnapshotRef(
         container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256

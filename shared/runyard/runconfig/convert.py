@@ -20,12 +20,16 @@ _DIGITS: Final = re.compile(r"[-+]?[0-9]{1,18}")
 class WrongValueError(Exception):
     """A value is not what its key may hold; the reader adds file, line and key."""
 
-    def __init__(self, value: object, allowed: str, item: str = "") -> None:
+    def __init__(self, value: object, allowed: str, item: str = "", *, show: bool = True) -> None:
         super().__init__(allowed)
-        self.found = describe(value)
+        self.found = describe(value) if show else kind_of(value)
         self.allowed = allowed
         self.item = item
         """Which item of the value: ``[2]``, or ``.NAME``."""
+
+
+class WrongPartError(Exception):
+    """What is below a key has a fault of its own, told by whoever reads it; the reader adds file, line and key."""
 
 
 def describe(value: object) -> str:
@@ -43,6 +47,17 @@ def describe(value: object) -> str:
             return "a list"
         case _:
             return "a mapping"
+
+
+def kind_of(value: object) -> str:
+    """What a value is, without the value: for what may be a secret."""
+    match value:
+        case None | bool() | list() | dict():
+            return describe(value)
+        case int() | float():
+            return "a number"
+        case _:
+            return "a text"
 
 
 def fold(key: str) -> str:
@@ -114,7 +129,7 @@ def number(within: tuple[int | None, int | None]) -> Convert:
                 found = value
         if isinstance(found, bool) or not isinstance(found, (int, float)) or not _is_within(found, within):
             raise WrongValueError(value, "a number" + _bounds(within))
-        return float(found)
+        return found if isinstance(found, int) else int(found) if found.is_integer() else found
 
     return convert
 
@@ -152,7 +167,7 @@ def items(convert: Convert) -> Convert:
 
     def convert_list(value: object, _written: str) -> list[object]:
         if not isinstance(value, list):
-            raise WrongValueError(value, "a list")
+            raise WrongValueError(value, "a list", show=False)
         written = value.written if isinstance(value, Seq) else {}
         result = []
         for index, item in enumerate(value):
@@ -166,10 +181,31 @@ def items(convert: Convert) -> Convert:
     return convert_list
 
 
+def merged(document: dict[str, Any]) -> dict[str, Any]:
+    """A mapping with what its ``<<`` names put in: the SDK's loader merged these, so their authors mean it."""
+    sources = document["<<"]
+    sources = sources if isinstance(sources, list) else [sources]
+    if not sources or not all(isinstance(source, dict) for source in sources):
+        return document
+    result = Map()
+    for source in (document, *sources):
+        inner = merged(source) if source is not document and "<<" in source else source
+        for key, value in inner.items():
+            if key in result or (key == "<<" and source is document):
+                continue
+            result[key] = value
+            if isinstance(inner, Map):
+                result.lines[key] = inner.lines.get(key, 0)
+                if key in inner.written:
+                    result.written[key] = inner.written[key]
+    return result
+
+
 def variables(value: object, _written: str) -> dict[str, str]:
     """A map of the user's: its keys untouched, its values as texts (null is the empty text)."""
     if not isinstance(value, dict):
-        raise WrongValueError(value, "a mapping of names to texts")
+        raise WrongValueError(value, "a mapping of names to texts", show=False)
+    value = merged(value) if "<<" in value else value
     result = {}
     for name, item in value.items():
         try:
@@ -183,8 +219,25 @@ def variables(value: object, _written: str) -> dict[str, str]:
 def user_map(value: object, _written: str) -> dict[str, object]:
     """A map whose inside is the user's or not ours to understand, as it is."""
     if not isinstance(value, dict):
-        raise WrongValueError(value, "a mapping")
+        raise WrongValueError(value, "a mapping", show=False)
     return value
+
+
+def anything(value: object, _written: str) -> object:
+    """What is not ours to understand."""
+    return value
+
+
+def secret(read: Convert) -> Convert:
+    """Makes the converter of a value that no error may show."""
+
+    def convert(value: object, written: str) -> object:
+        try:
+            return read(value, written)
+        except WrongValueError as error:
+            raise WrongValueError(value, error.allowed, show=False) from None
+
+    return convert
 
 
 def command(value: object, written: str) -> str | list[object]:

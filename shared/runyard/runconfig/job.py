@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from runyard.environment.variables import fault_of_name
 from runyard.errors import RunconfigError, UnsupportedError
+from runyard.runconfig.meaning import Meaning, meaning
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.paths import inside
 from runyard.runs.model import JobSpec
@@ -35,46 +36,49 @@ def job_spec(
         RunconfigError: if the script, a directory or a variable's name is not legal, or there is no script.
         UnsupportedError: if it asks for what this version cannot do.
     """
-    check_supported(config)
+    meant = meaning(config)
+    check_supported(config, meant)
     wanted = script if script is not None else config.script
     if not wanted:
         raise RunconfigError(f"{config.source}: no script is named; set `script` to its path inside the snapshot")
     return JobSpec(
         script=_inside(config, "script", wanted),
         arguments=_arguments(config, arguments),
-        framework=config.framework,
+        framework=meant.framework,
         interpreter=config.environment.python.interpreter_path.strip() or DEFAULT_INTERPRETER,
         environment_variables=_variables(config, environment_variables or {}),
         max_duration=config.max_run_duration_seconds,
         watched_directories=tuple(
             _inside(config, "history.directoriesToWatch", path) for path in config.history.directories_to_watch
         ),
-        node_count=config.node_count,
+        node_count=meant.node_count,
         retries=config.runyard.retries,
         on_preemption=config.runyard.on_preemption,
         runconfig=origin_text,
     )
 
 
-def check_supported(config: RunConfiguration) -> None:
+def check_supported(config: RunConfiguration, meant: Meaning) -> None:
     """Refuse what this version understands and cannot do.
 
     Raises:
         UnsupportedError: one sentence on the first such thing and the way round it.
     """
-    for sentence in _unsupported(config):
+    for sentence in unsupported(config, meant):
         raise UnsupportedError(f"{config.source}: {sentence}")
 
 
-def _unsupported(config: RunConfiguration) -> Iterator[str]:
+def unsupported(config: RunConfiguration, meant: Meaning) -> Iterator[str]:
+    """Each thing that a run configuration asks for and this version cannot do, as a sentence with the way round it."""
     missing = "is not available in this version"
-    if config.framework != "Python":
+    if meant.framework != "Python":
         yield f"framework is {config.framework}, which {missing}; use Python"
-    if config.communicator != "None":
-        yield f"communicator is {config.communicator}: running over several processes {missing}; use None"
-    nodes = max(config.node_count, config.batchai.node_count)
-    if nodes > 1:
-        yield f"nodeCount is {nodes}: running on several nodes {missing}; use 1"
+    if meant.communicator != "None":
+        said = "framework" if config.communicator == "None" else "communicator"
+        word = config.framework if said == "framework" else config.communicator
+        yield f"{said} is {word}: running over several processes {missing}; use {'Python' if said == 'framework' else 'None'}"
+    if meant.node_count > 1:
+        yield f"nodeCount is {meant.node_count}: running on several nodes {missing}; use 1"
     if config.command:
         yield f"`command` {missing}; use `script` and `arguments`"
     data: dict[str, Sequence[object] | Mapping[str, object]] = {

@@ -1,0 +1,97 @@
+"""The conda file that belongs to a run configuration on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runyard.runconfig.document import has_inline_conda
+from runyard.runconfig.model import RunConfiguration
+from runyard.runconfig.paths import inside
+
+if TYPE_CHECKING:
+    from runyard.environment.conda import CondaDependencies
+    from runyard.runconfig.read import Files
+
+FILE: Final = "conda_dependencies.yml"
+REQUIREMENTS: Final = "requirements.txt"
+"""At the top of the project; read where there is no conda file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What saving a run configuration does for its conda file."""
+
+    name: str | None
+    """Its path, relative to the project."""
+    writes: dict[Path, bytes] = field(default_factory=dict)
+
+
+def attach(config: RunConfiguration, folder: str, files: Files) -> None:
+    """Read the conda file that a run configuration names, or the one beside it, if its packages are not inline.
+
+    Raises:
+        RunconfigError: if the file is there and cannot be read.
+    """
+    python = config.environment.python
+    if python.conda is not None or python.user_managed_dependencies:
+        return
+    named = python.conda_dependencies_file
+    place = inside(named) if named else f"{folder}/{FILE}"
+    data = files(place) if place is not None else None
+    if data is not None and place is not None:
+        python.conda = _conda().from_text(data, place)
+    elif (data := files(REQUIREMENTS)) is not None:
+        python.conda = _conda().from_requirements(data, REQUIREMENTS)
+        config.notes.append(f"{config.source}: there is no conda file; the packages are those of {REQUIREMENTS}")
+    elif named:
+        config.notes.append(f"{config.source}: condaDependenciesFile is {named[:120]!r}, and there is no such file")
+
+
+def _conda() -> type[CondaDependencies]:
+    from runyard.environment.conda import CondaDependencies  # noqa: PLC0415 - reading alone needs none of it
+
+    return CondaDependencies
+
+
+def identity(conda: CondaDependencies | None) -> bytes | None:
+    """The packages as bytes, to tell whether they were changed."""
+    return None if conda is None else to_bytes(conda)
+
+
+def to_bytes(conda: CondaDependencies) -> bytes:
+    """The conda file's content."""
+    return conda.to_bytes()
+
+
+def plan(config: RunConfiguration, root: Path, folder: str, target: Path) -> Plan:
+    """Which conda file to write: none when nothing changed, and never over one that others were written for.
+
+    The SDK writes every run configuration's packages to one shared file, so that the last one saved wins; here a file that
+    says something else, and is not the one that was loaded, stays.
+    """
+    python = config.environment.python
+    loaded = config.loaded
+    if has_inline_conda(config) or (python.user_managed_dependencies and python.conda is None):
+        return Plan(None)
+    if loaded is None and not python.user_managed_dependencies:
+        conda: CondaDependencies | None = python.conda_dependencies
+    else:
+        conda = python.conda
+    if conda is None:
+        return Plan(None)
+    data = to_bytes(conda)
+    name = inside(python.conda_dependencies_file or "") or f"{folder}/{FILE}"
+    place = root / name
+    is_ours = loaded is not None and loaded.root == root
+    if is_ours and loaded is not None and loaded.conda == data:
+        return Plan(name)
+    if place.is_file() and not is_ours and not _same(place, conda):
+        name = f"{folder}/{target.stem}_{FILE}"
+        place = root / name
+    return Plan(name, {place: data})
+
+
+def _same(place: Path, conda: CondaDependencies) -> bool:
+    return _conda().from_text(place.read_bytes(), str(place)).digest() == conda.digest()
