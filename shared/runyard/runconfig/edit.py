@@ -7,6 +7,7 @@ result is read again before it is returned, and compared with the document that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from runyard.errors import RunconfigError
 from runyard.runconfig.editing.changes import (
@@ -15,6 +16,7 @@ from runyard.runconfig.editing.changes import (
     Removed,
     apply,
     differences,
+    path_of_nan,
     plain_value,
     same,
     spell,
@@ -23,6 +25,7 @@ from runyard.runconfig.editing.editor import Editor
 from runyard.runconfig.editing.jsontree import parse_json
 from runyard.runconfig.editing.nodes import parse
 from runyard.runconfig.editing.render import SDK, Renderer, Style, style_of
+from runyard.runconfig.editing.scalars import NoJsonError
 from runyard.runconfig.editing.source import OverlapError, Source
 from runyard.runconfig.yaml12 import load
 
@@ -52,7 +55,7 @@ def rewrite(data: bytes, changes: Mapping[Path, object], name: str) -> bytes:
     new = apply(old, changes, name)
     if same(old, new):
         return data
-    problem: object = None
+    problem: RunconfigError | None = None
     for result in _attempts(Source(data, name), old, new, name):
         try:
             found = load(result, name)
@@ -73,27 +76,29 @@ def _attempts(source: Source, old: object, new: object, name: str) -> Iterator[b
         if tree is None:
             tree = parse(source)
         style = style_of(source, tree.root, is_json=is_json, literals=literals) if tree.root else SDK
+        if not isinstance(new, (dict, list)):
+            style = replace(style, only_ascii=False)  # read as YAML, which has no pairs of escapes
         try:
             text = Editor(source, tree, style).run(old, new)
         except OverlapError:
             continue
-        except ValueError as error:
+        except NoJsonError:
+            where = spell(path_of_nan(differences(old, new)))
             raise RunconfigError(
-                f"{name}: JSON has no way to write {spell(next(iter(differences(old, new))))}: {error}"
+                f"{name}: {where} cannot be NaN, which JSON has no way to write; give another number, or null"
             ) from None
         yield source.encode(text)
         if source.ends_without_break:
             yield source.encode(text + source.eol)
 
 
-def _refusal(old: object, new: object, problem: object, name: str) -> RunconfigError:
+def _refusal(old: object, new: object, problem: RunconfigError | None, name: str) -> RunconfigError:
     path = next(iter(differences(old, new)), ())
-    if isinstance(problem, RunconfigError):
-        return RunconfigError(
-            f"{name}: {spell(path)} cannot be changed in place: the result would not be readable ({problem})"
-        )
+    why = "the file writes it in a form that cannot be edited safely"
+    if problem is not None:
+        why = f"the result could not be read ({problem})"
     return RunconfigError(
-        f"{name}: {spell(path)} cannot be changed in place, as the file writes it in a form that cannot be edited safely; "
+        f"{name}: {spell(path)} cannot be changed in place: {why}; "
         "change it by hand, or save the run configuration as a new file"
     )
 

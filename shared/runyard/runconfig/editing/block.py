@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runyard.runconfig.editing import scalars
-from runyard.runconfig.editing.nodes import Node, header_end
+from runyard.runconfig.editing.nodes import Entry, Node, header_end, last_leaf
 
 if TYPE_CHECKING:
     from runyard.runconfig.editing.editor import Editor, Place, Plan
@@ -18,6 +18,8 @@ def change(editor: Editor, node: Node, plan: Plan, new: object, place: Place) ->
     """Change, add and take away entries of a mapping or list."""
     for entry, old, value in plan.kept:
         editor.change(entry.node, old, value, editor.place_in(node, entry, place))
+    for index in plan.dropped:
+        node.entries[index].is_dropped = True
     if not new:
         _empty(editor, node, place)
         return
@@ -25,20 +27,27 @@ def change(editor: Editor, node: Node, plan: Plan, new: object, place: Place) ->
     is_compact = not editor.source.is_first(node.content)
     if is_compact and 0 in plan.dropped:
         added = _drop_compact(editor, node, plan, place)
-    for index in plan.dropped:
-        if index or not is_compact:
-            start, end = _lines(editor, node, plan, index)
-            editor.edits.replace(start, end, "")
+    before = None
+    for index, entry in enumerate(node.entries):
+        if not entry.is_dropped:
+            before = entry.node
+        elif index in plan.dropped and (index or not is_compact):
+            _drop(editor, entry, before)
     for index, members in added.items():
-        lines = _rendered_members(editor, node, members)
-        if index:
-            editor.edits.insert_lines(_lines(editor, node, plan, index - 1)[1], lines, place.depth)
-        elif is_compact:
-            pad = " " * editor.source.column(node.content)
-            text = editor.source.eol.join([*lines, pad])
-            editor.edits.replace(node.content, node.content, text.removeprefix(pad), place.depth)
-        else:
-            editor.edits.insert_lines(editor.source.line_start(node.content), lines, place.depth)
+        _add(editor, node, index, _rendered_members(editor, node, members), place)
+
+
+def _add(editor: Editor, node: Node, index: int, lines: list[str], place: Place) -> None:
+    """Put the lines of new entries before an entry, or behind the last one."""
+    source, edits = editor.source, editor.edits
+    if index:
+        edits.insert_lines(source.next_line(node.entries[index - 1].end), lines, place.depth)
+    elif source.is_first(node.content):
+        edits.insert_lines(source.line_start(node.content), lines, place.depth)
+    else:
+        pad = " " * source.column(node.content)
+        text = source.eol.join([*lines, pad])
+        edits.replace(node.content, node.content, text.removeprefix(pad), place.depth)
 
 
 def _rendered_members(editor: Editor, node: Node, members: list[tuple[str | None, object]]) -> list[str]:
@@ -49,27 +58,21 @@ def _rendered_members(editor: Editor, node: Node, members: list[tuple[str | None
     return lines
 
 
-def _lines(editor: Editor, node: Node, plan: Plan, index: int) -> tuple[int, int]:
-    """Where the lines of an entry begin and end; with those that would become part of the block scalar before it."""
-    source, entry = editor.source, node.entries[index]
-    start, end = source.line_start(entry.start), source.next_line(entry.end)
-    before = max((at for at in range(index) if at not in plan.dropped), default=None)
-    if index not in plan.dropped or before is None:
-        return start, end
-    leaf = node.entries[before].node
-    while leaf.is_block:
-        leaf = leaf.entries[-1].node
-    if not leaf.is_block_scalar:
-        return start, end
+def _drop(editor: Editor, entry: Entry, before: Node | None) -> None:
+    """Take away the lines of an entry, and those below that would become part of a block scalar before it."""
+    source = editor.source
+    editor.edits.cut_lines(entry.start, entry.end)
+    leaf = None if before is None else last_leaf(before)
+    if leaf is None or not leaf.is_block_scalar or leaf.is_changed:
+        return
     keeps_blanks = "+" in source.text[leaf.content : header_end(source.text, leaf)]
-    pos = end
+    start = end = pos = source.next_line(entry.end)
     while pos < len(source.text) and source.is_last(pos):
-        is_blank = source.skip_blanks(pos) == source.line_end(pos)
-        following = source.next_line(pos)
-        if source.column(source.skip_blanks(pos)) >= leaf.body_indent or (is_blank and keeps_blanks):
+        begin, following = source.skip_blanks(pos), source.next_line(pos)
+        if begin - pos >= leaf.body_indent or (keeps_blanks and begin == source.line_end(pos)):
             end = following
         pos = following
-    return start, end
+    editor.edits.replace(start, end, "")
 
 
 def _drop_compact(editor: Editor, node: Node, plan: Plan, place: Place) -> dict[int, list[tuple[str | None, object]]]:
@@ -108,13 +111,14 @@ def replace(editor: Editor, node: Node, old: object, new: object, place: Place) 
     """Write a value anew; its anchor and tag, which were the old value's, go."""
     source, edits, after = editor.source, editor.edits, place.after
     if after is None and place.indent >= 0:
-        lines = editor.renderer.entry("", new, place.indent)  # the value of a `? key` without `:`
-        lines[0] = lines[0].replace("'':", ":", 1)
+        first, rest = _rendered(editor, node, old, new, place)
+        lines = [" " * place.indent + (f": {first}" if first else ":"), *rest]  # of a `? key` that had no `:`
         edits.insert_lines(source.next_line(node.end), lines, place.depth)
         return
     start = node.start
     if not source.same_line(node.properties_end, node.content):
-        edits.replace(source.back_over_blanks(start, after or 0), node.properties_end, "")
+        blanks = source.skip_blanks(node.properties_end)
+        edits.replace(source.back_over_blanks(start, after or 0), blanks, " " if blanks > node.properties_end else "")
         start = node.content
     is_below = after is None or not source.same_line(after, start)
     if node.is_block and is_below and after is not None:
@@ -172,8 +176,9 @@ def _replace_here(editor: Editor, node: Node, start: int, rendered: Rendered, pl
         start, end = source.line_start(start), source.next_line(end)
     elif not first:
         start = source.back_over_blanks(start, place.after or 0)
-    if source.text.startswith("\t", end) and (rest or not first):
-        end = source.skip_blanks(end)  # no tab may stand between a dash and a comment
+    blanks = source.skip_blanks(end)
+    if "\t" in source.text[end:blanks] and (rest or not first or first.endswith("-")):
+        end = blanks  # no tab may stand between a dash and a comment
         first += " "
     edits.replace(start, end, first, place.depth)
     edits.insert_lines(source.next_line(node.end), rest, place.depth)

@@ -14,7 +14,8 @@ Path = tuple[str | int, ...]
 
 Opcode = tuple[str, int, int, int, int]
 
-_MAX_COMPARED: Final = 4_000_000
+_TOO_LONG: Final = 10**MAX_DIGITS
+_MAX_COMPARED: Final = 250_000
 """Pairs of list items that are compared for the shortest difference; above it items are matched by position."""
 
 
@@ -217,7 +218,7 @@ def plain_value(value: object, where: str, depth: int = 0) -> object:
         case None | bool():
             return value
         case int():
-            if abs(value) >= 10**MAX_DIGITS:
+            if abs(value) >= _TOO_LONG:
                 raise RunconfigError(f"{where}: an integer of more than {MAX_DIGITS:,} digits; write it as a text")
             return int(value)
         case float():
@@ -245,5 +246,15 @@ def spell(path: Path) -> str:
     """A path for people: ``environment.docker.arguments[2]``."""
     if not path:
         return "the document"
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:60]}" for step in path)
-    return text.removeprefix(".")
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step[:60]}" for step in path).removeprefix(".")
+    return text if text.isprintable() and text else repr(text)
+
+
+def path_of_nan(changes: Mapping[Path, object]) -> Path:
+    """Where a change has a number that is none."""
+    for path, value in changes.items():
+        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        deeper: dict[Path, object] = {(*path, step): item for step, item in inside}
+        if value != value or (deeper and path_of_nan(deeper)):  # noqa: PLR0124 - only NaN differs from itself
+            return path
+    return ()

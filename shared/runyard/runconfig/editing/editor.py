@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -86,7 +88,8 @@ class Editor:
         self.change(root, old, new, place)
         if self.tree.has_anchors:
             self._expand(root, old, place, self.edits.removed())
-        self._close_last_text(root)
+        if self.source.ends_without_break:
+            self._close_last_text(root, old, place)
         return self.edits.apply()
 
     def change(self, node: Node, old: object, new: object, place: Place) -> None:
@@ -140,24 +143,21 @@ class Editor:
             inner = old[entry.name if node.kind == "map" else index]
             self._expand(entry.node, inner, self.place_in(node, entry, place), removed)
 
-    def _close_last_text(self, root: Node) -> None:
+    def _close_last_text(self, node: Node, old: Any, place: Place) -> None:
         """A block scalar that ended with the file and not with a line break must say so when lines come behind it."""
-        node = last_leaf(root)
-        if not self.source.ends_without_break or not node.is_block_scalar or node.is_changed:
+        while node.is_block:
+            old = old[node.entries[-1].name if node.kind == "map" else -1]
+            node, place = node.entries[-1].node, self.place_in(node, node.entries[-1], place)
+        text = self.source.text
+        if not node.is_block_scalar or node.is_changed or not self.edits.inserts_at(len(text)):
             return
         if _covers(self.edits.removed(), node.start):
             return
-        if self.edits.inserts_at(len(self.source.text)):
-            end = header_end(self.source.text, node)
-            header = self.source.text[node.content : end]
-            self.edits.replace(node.content, end, header.replace("+", "").replace("-", "") + "-")
-
-
-def last_leaf(node: Node) -> Node:
-    """The scalar, alias or bracketed value that a node ends with."""
-    while node.is_block and node.entries:
-        node = node.entries[-1].node
-    return node
+        end = header_end(text, node)
+        if text[self.source.line_start(len(text) - 1) :].strip(" \r\n"):
+            self.edits.replace(node.content, end, re.sub("[+-]", "", text[node.content : end]) + "-")
+        else:  # blanks in the last line are not a line of the text
+            self.replace(node, None, old, place)
 
 
 def _is_lost(alias: Node, removed: list[tuple[int, int]]) -> bool:
@@ -169,4 +169,6 @@ def _is_lost(alias: Node, removed: list[tuple[int, int]]) -> bool:
 
 
 def _covers(parts: list[tuple[int, int]], pos: int) -> bool:
-    return any(start <= pos < end for start, end in parts)
+    """Whether a position is in one of some parts, which are sorted."""
+    index = bisect_right(parts, pos, key=lambda part: part[0])
+    return index > 0 and pos < parts[index - 1][1]

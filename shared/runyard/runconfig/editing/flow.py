@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 def change(editor: Editor, node: Node, plan: Plan, values: tuple[object, object], place: Place) -> None:
     """Change, add and take away members of a collection in brackets."""
-    if node.is_bare_pair and (plan.dropped or plan.added):
+    if node.is_bare_pair and plan.dropped:
         replace(editor, node, *values, place)
         return
+    if node.is_bare_pair and plan.added:
+        editor.edits.replace(node.start, node.start, "{", place.depth)
+        editor.edits.replace(node.end, node.end, "}", place.depth - 1)
     for entry, old, value in plan.kept:
         editor.change(entry.node, old, value, editor.place_in(node, entry, place))
     last = len(node.entries) - 1
@@ -30,15 +33,11 @@ def change(editor: Editor, node: Node, plan: Plan, values: tuple[object, object]
 
 def replace(editor: Editor, node: Node, old: object, new: object, place: Place) -> None:
     """Write a value anew; its anchor and tag, which were the old value's, go."""
-    source, style = editor.source, editor.renderer.style
-    has_room = isinstance(new, (dict, list)) and not node.entries and node.is_flow and not place.in_flow
     text = editor.leaf(node, old, new, in_flow=True)
     if node.is_empty:
-        text = (style.colon if place.after is None else " ") + text
-        editor.edits.replace(node.end, node.end, text, place.depth)
+        before = ": " if place.after is None else " "
+        editor.edits.replace(node.end, node.end, before + text, place.depth)
         return
-    if not style.is_json and not has_room and source.text[node.start - 1 : node.start] == ":":
-        text = f" {text}"
     editor.edits.replace(node.start, node.end, text)
 
 
@@ -50,9 +49,10 @@ def _members(editor: Editor, node: Node, added: list[tuple[str | None, object]])
 
 def _is_vertical(editor: Editor, node: Node) -> bool:
     """Whether each member has its own line."""
-    return not editor.source.same_line(node.content, node.entries[0].start) or not editor.source.same_line(
-        node.entries[0].end, node.entries[-1].start
-    )
+    first = node.entries[0]
+    if not editor.source.same_line(node.content, first.start):
+        return True
+    return len(node.entries) > 1 and not editor.source.same_line(first.end, node.entries[1].start)
 
 
 def _indent(editor: Editor, node: Node) -> str:
@@ -126,8 +126,6 @@ def _drop(editor: Editor, node: Node, dropped: set[int]) -> None:
     for index in sorted(dropped):
         entry, behind = entries[index], _comma(editor, node, index)
         end = entry.end if behind is None else behind
-        if index == 0 and tail == 0 and behind is None:
-            end = entry.end
         if source.is_first(entry.start) and source.is_last(end):
             edits.cut_lines(entry.start, end)
         elif index < tail:

@@ -96,7 +96,7 @@ class Node:
 class Entry:
     """A key and its value, or an item of a list."""
 
-    __slots__ = ("after", "key", "name", "node", "start")
+    __slots__ = ("after", "is_dropped", "key", "name", "node", "start")
 
     def __init__(self, start: int, node: Node) -> None:
         self.start = start
@@ -106,6 +106,7 @@ class Entry:
         self.key: Node | None = None
         self.name = ""
         self.node = node
+        self.is_dropped = False
 
     @property
     def end(self) -> int:
@@ -134,6 +135,13 @@ def header_end(text: str, node: Node) -> int:
     """Where the ``|2-`` of a block scalar ends."""
     found = _HEADER.match(text, node.content)
     return found.end() if found else node.content
+
+
+def last_leaf(node: Node) -> Node:
+    """The scalar, alias or bracketed value that a node ends with when what is dropped is gone."""
+    while node.is_block and (stays := [entry for entry in node.entries if not entry.is_dropped]):
+        node = stays[-1].node
+    return node
 
 
 class _Builder:
@@ -239,7 +247,7 @@ class _Builder:
         """Find the ``:``, behind which an empty value stands (its event may be further down)."""
         value = entry.node
         colon = self.source.skip(key.end)
-        has_colon = self.text.startswith(":", colon) and colon <= value.start
+        has_colon = self.text.startswith(":", colon) and colon < value.start
         entry.after = colon + 1 if has_colon else None
         if value.is_empty:
             value.start = value.properties_end = value.content = value.end = colon + 1 if has_colon else key.end

@@ -25,6 +25,10 @@ _LONGEST_KEY: Final = 1_000
 """libyaml looks 1,024 characters ahead for the ``:`` of a key that has no ``?``."""
 
 
+class NoJsonError(Exception):
+    """A number that is none has no form in JSON."""
+
+
 def number(value: int | float) -> str:  # noqa: PYI041 - the two are written differently
     """A number as both versions of YAML read it."""
     if not isinstance(value, float):
@@ -93,13 +97,15 @@ def json_scalar(value: object, *, only_ascii: bool) -> str:
     """A scalar in JSON.
 
     Raises:
-        ValueError: for a number that is none (NaN), which JSON has no way to write.
+        NoJsonError: for NaN.
     """
     if isinstance(value, str):
         return json_text(value, only_ascii=only_ascii)
+    if isinstance(value, float) and math.isnan(value):
+        raise NoJsonError
     if isinstance(value, float) and math.isinf(value):
         return "1e999" if value > 0 else "-1e999"  # the grammar has no infinity, but every reader takes this for it
-    return json.dumps(value, allow_nan=False)
+    return json.dumps(value)
 
 
 def is_long_key(written: str) -> bool:

@@ -139,8 +139,8 @@ class Edits:
         self.replace(self._source.line_start(start), self._source.next_line(end), "")
 
     def removed(self) -> list[tuple[int, int]]:
-        """The parts of the source that are replaced by something else or by nothing."""
-        return [(start, end) for start, end, *_ in self._edits if end > start]
+        """The parts of the source that are replaced by something else or by nothing, in their order."""
+        return sorted((start, end) for start, end, *_ in self._edits if end > start)
 
     def inserts_at(self, pos: int) -> bool:
         """Whether something is put at a position."""
