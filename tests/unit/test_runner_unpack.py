@@ -185,14 +185,16 @@ def test_a_name_that_is_a_file_and_a_folder_is_refused(try_to: Callable[..., Pat
 def test_an_encrypted_file_is_refused(try_to: Callable[..., Path]) -> None:
     data = bytearray(zipped((entry("secret"), "x")))
     data[data.index(b"PK\x01\x02") + 8] |= 1
-    with pytest.raises(Problem, match="'secret' in the snapshot is encrypted; zip it without a password"):
+    with pytest.raises(
+        Problem, match=r"'secret' in the snapshot is encrypted \(ZipCrypto\); zip it without a password"
+    ):
         try_to(bytes(data))
 
 
 def test_a_method_nobody_knows_is_refused(try_to: Callable[..., Path]) -> None:
     info = entry("a")
     info.compress_type = zipfile.ZIP_LZMA
-    with pytest.raises(Problem, match="'a' in the snapshot is compressed by method 14; stored and deflated"):
+    with pytest.raises(Problem, match=r"'a' in the snapshot is compressed by method 14 \(LZMA\); stored and deflated"):
         try_to(zipped((info, "x")))
 
 
@@ -219,7 +221,7 @@ def test_overlapping_entries_are_refused(try_to: Callable[..., Path]) -> None:
     central = data[at:end]
     fields = bytearray(data[end:])
     struct.pack_into("<2HL", fields, 8, 2, 2, 2 * len(central))
-    with pytest.raises(Problem, match="'a' in the snapshot overlaps what lies beside it"):
+    with pytest.raises(Problem, match="'a' is in the snapshot twice"):
         try_to(data[:end] + central + bytes(fields))
 
 
@@ -227,10 +229,10 @@ def test_a_size_that_is_a_lie_is_found_out(try_to: Callable[..., Path], tmp_path
     for change, size in ((-1, 99_999), (1, 100_001)):
         data = bytearray(zipped((entry("a"), bytes(100_000))))
         struct.pack_into("<L", data, data.index(b"PK\x01\x02") + 24, size)
+        struct.pack_into("<L", data, data.index(b"PK\x03\x04") + 22, size)
         with pytest.raises(Problem, match="'a' in the snapshot is damaged"):
             try_to(bytes(data))
-        assert (tmp_path / "work" / "a").stat().st_size <= 100_000, change
-        (tmp_path / "work" / "a").unlink()
+        assert list((tmp_path / "work").iterdir()) == [], change
         (tmp_path / "work").rmdir()
 
 
@@ -244,7 +246,7 @@ def test_a_header_that_says_another_name_is_refused(try_to: Callable[..., Path])
 def test_a_cut_or_empty_zip_is_refused(try_to: Callable[..., Path], tmp_path: Path) -> None:
     whole = zipped((entry("a"), "x" * 1000))
     for data in (b"", whole[:-1], whole[: len(whole) // 2], b"PK\x05\x06"):
-        with pytest.raises(Problem, match="is no zip, or only a part of one"):
+        with pytest.raises(Problem, match=r"is no zip|is truncated"):
             try_to(data)
         (tmp_path / "work").rmdir()
 
@@ -295,7 +297,7 @@ def test_unpacking_can_be_given_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("d/" * 2000 + "x", r"has 2001 parts; at most 200 are allowed"),
+        ("d/" * 1000 + "x", r"has 1001 parts; at most 200 are allowed"),
         ("n" * 256, r"is too long: at most 4000 bytes, and 255 between two slashes, are allowed"),
         ("ä" * 128, r"is too long"),
         (("n" * 250 + "/") * 16 + "x", r"is too long"),

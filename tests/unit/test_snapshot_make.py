@@ -10,7 +10,6 @@ import pytest
 
 from runyard.errors import SnapshotError
 from runyard.runconfig.locate import is_setting
-from runyard.snapshot import make as module
 from runyard.snapshot.archive import open_archive
 from runyard.snapshot.make import make_snapshot
 
@@ -104,19 +103,6 @@ def test_a_snapshot_into_its_own_folder_leaves_itself_out(project: Path) -> None
     assert first == make_snapshot(project, out)
 
 
-def test_too_large_names_the_ten_largest_files(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 1_000_000)
-    for index in range(12):
-        (project / f"big{index:02}").write_bytes(b"x" * (100_000 + 1000 * index))
-    with pytest.raises(SnapshotError) as caught:
-        make_snapshot(project, tmp_path / "s.zip")
-    assert "big11 (0.1 MB), big10" in caught.value.message
-    assert "big02" in caught.value.message
-    assert "big01" not in caught.value.message
-    assert ".amlignore" in caught.value.message
-    assert not (tmp_path / "s.zip").exists()
-
-
 def test_a_link_inside_is_followed_and_one_that_leaves_is_refused(project: Path, tmp_path: Path) -> None:
     (project / "link.py").symlink_to("train.py")
     (project / "linked").symlink_to("src")
@@ -137,21 +123,6 @@ def test_links_that_go_nowhere_or_in_circles_are_named(project: Path, tmp_path: 
     (project / "gone").symlink_to("nothing")
     with pytest.raises(SnapshotError, match="gone is a link to something that is not there"):
         make_snapshot(project, tmp_path / "s.zip")
-
-
-def test_what_cannot_go_in_is_named(project: Path, tmp_path: Path) -> None:
-    os.mkfifo(project / "pipe")
-    with pytest.raises(SnapshotError, match="pipe is neither a file nor a folder"):
-        make_snapshot(project, tmp_path / "s.zip")
-    (project / "pipe").unlink()
-    (project / "a\\b").write_text("x")
-    with pytest.raises(SnapshotError, match="backslash"):
-        make_snapshot(project, tmp_path / "s.zip")
-    with pytest.raises(SnapshotError, match="is not a directory"):
-        make_snapshot(tmp_path / "missing", tmp_path / "s.zip")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(SnapshotError, match="holds no files"):
-        make_snapshot(tmp_path / "empty", tmp_path / "s.zip")
 
 
 def test_what_a_run_needs_is_kept_whatever_the_ignore_file_says(tmp_path: Path) -> None:

@@ -27,9 +27,12 @@ MAX_SNAPSHOT: Final = 300 * 1024 * 1024
 """Bytes of an uploaded snapshot: the SDK's own limit, the same in all its releases."""
 MAX_BODY: Final = 1 << 20
 """Bytes of every other body (and of what surrounds an uploaded snapshot)."""
+PART_SIZE: Final = 8 << 20
+"""Bytes of every part of an upload but the last: what the Functions host buffers without trouble, and few enough of them."""
 COOKIE: Final = "runyard"
 
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_PART: Final = re.compile(r"/api/uploads/[^/]+/[^/]+")
 _DELIVERY: Final = re.compile(r"/api/webhooks/[^/]+")
 _PUBLIC: Final = frozenset({("GET", "/"), ("GET", "/api/health"), ("GET", "/api/version")})
 _HEAD: Final = "runyard.head"
@@ -128,7 +131,9 @@ class Guard:
 
 def limit_of(scope: Scope) -> int:
     """How many bytes the body of a request may have."""
-    if scope["method"] == "POST" and scope["path"] == "/api/runs":
+    if scope["method"] == "PUT" and _PART.fullmatch(scope["path"]):
+        return PART_SIZE
+    if scope["method"] == "POST" and scope["path"] in {"/api/runs", "/api/snapshots"}:
         kind = Headers(scope=scope).get("content-type", "")
         if kind.lower().startswith("multipart/form-data"):
             return MAX_SNAPSHOT + MAX_BODY

@@ -6,6 +6,8 @@ import errno
 import hashlib
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
 from fastapi import APIRouter, Request
@@ -128,23 +130,38 @@ def store_upload(ports: Ports, file: BinaryIO) -> dict[str, str]:
         SnapshotError: if it is no zip.
         StorageFullError: if there is no room.
     """
-    try:
+    with keeping():
         if not zipfile.is_zipfile(file):
             raise SnapshotError("the snapshot is not a zip file")
         file.seek(0)
         digest = hashlib.sha256()
         while piece := file.read(1 << 20):
             digest.update(piece)
-        sha256 = digest.hexdigest()
-        name = f"{sha256}.zip"
-        if ports.blobs.head(UPLOADS, name) is None:
+        found = reference(digest.hexdigest())
+        if ports.blobs.head(UPLOADS, found["name"]) is None:
             file.seek(0)
-            ports.blobs.put(UPLOADS, name, file, create_only=True)
+            ports.blobs.put(UPLOADS, found["name"], file, create_only=True)
+    return found
+
+
+def reference(sha256: str) -> dict[str, str]:
+    """What a submission names an uploaded snapshot by."""
+    return {"container": UPLOADS, "name": f"{sha256}.zip", "sha256": sha256}
+
+
+@contextmanager
+def keeping() -> Iterator[None]:
+    """Around writing an upload under its content's name: the same bytes twice at a time are one, and a full disk says so.
+
+    Raises:
+        StorageFullError: if there is no room.
+    """
+    try:
+        yield
     except ConflictError:
-        pass  # the same bytes came twice at the same time
+        return  # the same bytes came twice at the same time
     except OSError as error:
         raise _no_room(error) from None
-    return {"container": UPLOADS, "name": name, "sha256": sha256}
 
 
 def _no_room(error: OSError) -> RunyardError:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
+
+MAX_PART: Final = 64 << 20
+"""Bytes of a part of a blob. Azure takes 4,000 MiB; a part is held in memory."""
+MAX_PARTS: Final = 1000
+"""Parts of a blob. Azure takes 50,000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +67,47 @@ class BlobStore(Protocol):
             ConflictError: if ``create_only`` and it exists.
             StorageFullError: if there is no room; nothing is left behind.
         """
+        ...
+
+    def stage(self, container: str, name: str, index: int, data: bytes) -> None:
+        """Keep a part of a blob that is to be; one of the same index is replaced. Nothing of it shows until ``commit``.
+
+        Parts that nobody commits go after some days. (Azure: an uncommitted block.)
+
+        Args:
+            container: Of the blob.
+            name: Of the blob.
+            index: From 0 to :data:`MAX_PARTS` - 1.
+            data: At most :data:`MAX_PART` bytes.
+
+        Raises:
+            ConfigError: if the index is none, or the part is too large.
+            StorageFullError: if there is no room; the parts that are there stay.
+        """
+        ...
+
+    def staged(self, container: str, name: str) -> Mapping[int, int]:
+        """The parts that are kept for a blob, whoever sent them: the bytes of each by its index."""
+        ...
+
+    def commit(
+        self, container: str, name: str, parts: int, *, sha256: str | None = None, create_only: bool = False
+    ) -> BlobInfo:
+        """Make a blob of the parts 0 to ``parts`` - 1, and drop all that are kept for it.
+
+        With ``sha256`` the bytes are read and proven first; nobody sees a blob with others. (Azure, which shows no bytes of
+        uncommitted blocks: the list is committed under a hidden name, read, and copied to its own by the service.)
+
+        Raises:
+            NotFoundError: if a part is missing.
+            SnapshotError: if ``sha256`` is not that of the bytes; the parts are dropped.
+            ConflictError: if ``create_only`` and the blob exists; the parts are dropped.
+            StorageFullError: if there is no room; the parts stay.
+        """
+        ...
+
+    def drop(self, container: str, name: str) -> None:
+        """Drop the parts that are kept for a blob; repeatable."""
         ...
 
     def append(self, container: str, name: str, data: bytes) -> int:

@@ -1,19 +1,25 @@
-"""Unpacks a snapshot into an empty folder, safely: nothing is written outside it, whatever the zip says."""
+"""Unpacks a snapshot into an empty folder, safely: nothing is written outside it, whatever the zip says.
+
+The whole directory and all links are checked before the first file is made.
+"""
 
 import errno
 import os
-import struct
+import shutil
 import zlib
-from typing import Callable, Iterator, List, Optional, Tuple
+from typing import Callable, Iterator, Optional
 
 from .places import write_all
 from .problems import Problem, Stopped, from_os_error
-from .ziptable import DEFLATED, FOLDER, LIMITS, LINK, Entry, Limits, Read, read_table, show
+from .zipend import Read
+from .zipentry import DEFLATED, FOLDER, LINK, Entry, locate
+from .ziplinks import LONGEST_TARGET, check_links, escapes
+from .zipnames import show
+from .ziptable import LIMITS, Limits, overlaps, read_table
 
 PIECE = 1 << 20
 """Bytes read, inflated and written at a time. A zip up to this size is read in one go."""
 
-_LOCAL = struct.Struct("<4s5H3L2H")
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -25,7 +31,7 @@ def file_etag(status: os.stat_result) -> str:
 def unpack(
     snapshot: str, etag: str, folder: str, stopped: Optional[Callable[[], bool]] = None, limits: Limits = LIMITS
 ) -> None:
-    """Unpack ``snapshot`` into ``folder``, which exists and is empty.
+    """Unpack ``snapshot`` into ``folder``, which exists and is empty; whole, or the folder is empty again.
 
     Args:
         snapshot: Path of the zip.
@@ -45,10 +51,14 @@ def unpack(
     try:
         size = _check_etag(descriptor, etag, snapshot)
         try:
-            _Unpacker(_reader(descriptor, size), size, folder, stopped).all(limits)
-        finally:
-            # Looked at last, so that it covers what was read; and a change explains any damage that was met.
-            _check_etag(descriptor, etag, snapshot)
+            try:
+                _Unpacker(_reader(descriptor, size), size, folder, stopped).all(limits)
+            finally:
+                # Looked at last, so that it covers what was read; and a change explains any damage that was met.
+                _check_etag(descriptor, etag, snapshot)
+        except BaseException:
+            _clear(folder)
+            raise
     except OSError as error:
         raise from_os_error(error, "unpacking the snapshot") from None
     finally:
@@ -76,40 +86,33 @@ class _Unpacker:
     def __init__(self, read: Read, size: int, folder: str, stopped: Optional[Callable[[], bool]]) -> None:
         self._read = read
         self._size = size
-        self._folder = folder
+        self._folder = os.fsencode(folder) + b"/"
         self._stopped = stopped
         self._made = {""}
 
     def all(self, limits: Limits) -> None:
-        entries, directory = read_table(self._read, self._size, limits)
-        end = 0
-        links: List[Tuple[Entry, int]] = []
-        for entry in entries:
-            begin, after = self._locate(entry)
-            if entry.offset < end or after > directory:
-                raise Problem("%s in the snapshot overlaps what lies beside it: the zip is damaged" % show(entry.name))
-            end = after
-            if entry.kind == LINK:
-                links.append((entry, begin))
+        table = read_table(self._read, self._size, limits)
+        links = [(entry, self._target(entry)) for entry in table.links]
+        check_links([(entry.name, target) for entry, target in links])
+        for entry, bound in table.spans():
+            begin = locate(self._read, entry)
+            if begin + entry.packed > bound:
+                raise overlaps(entry)
+            if entry.kind is LINK:
                 continue
             try:
-                if entry.kind == FOLDER:
+                if entry.kind is FOLDER:
                     self._make(entry.name)
                 else:
                     self._write(entry, begin)
             except OSError as error:
                 raise _refused(entry, error) from None
-        if links:
-            self._link(links)
+        for entry, target in links:  # after all files, so that no file is written through one
+            self._link(entry, target)
 
-    def _locate(self, entry: Entry) -> Tuple[int, int]:
-        """Where the entry's bytes begin and end; its own header must agree with the directory."""
-        header = self._read(entry.offset, _LOCAL.size + len(entry.raw))
-        if header[:4] != b"PK\x03\x04" or header[_LOCAL.size :] != entry.raw:
-            raise Problem("the snapshot's directory and the header of %s do not agree" % show(entry.name))
-        fields = _LOCAL.unpack_from(header)
-        begin = entry.offset + _LOCAL.size + fields[9] + fields[10]
-        return begin, begin + entry.packed
+    def _path(self, name: str) -> bytes:
+        # As bytes: what a file system's encoding is said to be depends on how the machine was set up.
+        return self._folder + name.encode()
 
     def _make(self, name: str) -> None:
         """Make a folder of the snapshot, and those above it."""
@@ -118,21 +121,12 @@ class _Unpacker:
             missing.append(name)
             name = name.rpartition("/")[0]
         for folder in reversed(missing):
-            try:
-                os.mkdir(self._folder + "/" + folder)
-            except FileExistsError:
-                raise Problem("%s in the snapshot is a file and a folder" % show(folder)) from None
+            os.mkdir(self._path(folder))
             self._made.add(folder)
 
-    def _create(self, entry: Entry) -> int:
-        self._make(entry.name.rpartition("/")[0])
-        try:
-            return os.open(self._folder + "/" + entry.name, _NEW_FILE, 0o755 if entry.mode & 0o111 else 0o644)
-        except FileExistsError:
-            raise Problem("%s is in the snapshot twice" % show(entry.name)) from None
-
     def _write(self, entry: Entry, begin: int) -> None:
-        descriptor = self._create(entry)
+        self._make(entry.name.rpartition("/")[0])
+        descriptor = os.open(self._path(entry.name), _NEW_FILE, 0o755 if entry.mode & 0o111 else 0o644)
         try:
             crc = size = 0
             for piece in self._pieces(entry, begin):
@@ -143,6 +137,22 @@ class _Unpacker:
             os.close(descriptor)
         if size != entry.size or crc != entry.crc:
             raise _damaged(entry)
+
+    def _target(self, entry: Entry) -> bytes:
+        """Where a link leads, as the zip has it."""
+        if entry.size > LONGEST_TARGET:
+            raise escapes(entry.name)
+        target = b"".join(self._pieces(entry, locate(self._read, entry)))
+        if len(target) != entry.size or zlib.crc32(target) != entry.crc:
+            raise _damaged(entry)
+        return target
+
+    def _link(self, entry: Entry, target: bytes) -> None:
+        try:
+            self._make(entry.name.rpartition("/")[0])
+            os.symlink(target, self._path(entry.name))
+        except OSError as error:
+            raise _refused(entry, error) from None
 
     def _pieces(self, entry: Entry, begin: int) -> Iterator[bytes]:
         """The entry's bytes; never more than a piece beyond the size that the directory says."""
@@ -166,31 +176,16 @@ class _Unpacker:
             begin += len(data)
             yield data
 
-    def _link(self, links: List[Tuple[Entry, int]]) -> None:
-        """Make the links, after all files, so that no file is written through one; then check where each leads."""
-        made = []
-        try:
-            for entry, begin in links:
-                target = b"".join(self._pieces(entry, begin))
-                path = self._folder + "/" + entry.name
-                if not target or target[:1] == b"/" or b"\0" in target or len(target) > 4095:
-                    raise _escapes(entry)
-                try:
-                    self._make(entry.name.rpartition("/")[0])
-                    os.symlink(target, os.fsencode(path))
-                except FileExistsError:
-                    raise Problem("%s is in the snapshot twice" % show(entry.name)) from None
-                except OSError as error:
-                    raise _refused(entry, error) from None
-                made.append((entry, path))
-            base = os.path.realpath(self._folder)
-            for entry, path in made:
-                if not (os.path.realpath(path) + "/").startswith(base + "/"):
-                    raise _escapes(entry)
-        except Problem:
-            for _, path in made:
-                os.unlink(path)
-            raise
+
+def _clear(folder: str) -> None:
+    """Remove everything from a folder: what is half there could be taken for whole."""
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            os.unlink(entry.path)
 
 
 def _inflate(entry: Entry, packed: Iterator[bytes]) -> Iterator[bytes]:
@@ -223,7 +218,3 @@ def _damaged(entry: Entry) -> Problem:
     return Problem(
         "%s in the snapshot is damaged: its size or checksum is not what the directory says" % show(entry.name)
     )
-
-
-def _escapes(entry: Entry) -> Problem:
-    return Problem("%s in the snapshot is a link that leads out of it" % show(entry.name))

@@ -55,11 +55,19 @@ class Connection:
             RunyardError: or the subclass that the service named.
             TransientError: if nobody answers.
         """
-        with translated():
-            response = self._http.request(method, path, **more)
+        response = self.answer(method, path, **more)
         if response.is_error:
             raise error_of(response)
         return response
+
+    def answer(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """A whole answer, whatever its status.
+
+        Raises:
+            TransientError: if nobody answers.
+        """
+        with translated():
+            return self._http.request(method, path, **more)
 
     @contextmanager
     def stream(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Iterator[bytes]]:

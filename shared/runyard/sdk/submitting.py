@@ -9,20 +9,27 @@ import re
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TypedDict
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, Self, TypedDict, cast
 
-from runyard.errors import ConfigError
+from runyard.errors import ConfigError, StorageFullError
 from runyard.runconfig.locate import is_setting
 from runyard.sdk.connection import Connection
 from runyard.snapshot.make import MAX_BYTES, make_snapshot
+from runyard.snapshot.writer import PIECE
 
 if TYPE_CHECKING:
     import httpx
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done (``packing``, ``uploading``), the bytes done and the bytes in total."""
+"""Called with what is being done, the bytes done and the bytes in total: ``packing``, then ``uploading``, or ``unchanged`` if
+the service has the snapshot already."""
+
+ONE_REQUEST: Final = 8 << 20
+"""Bytes of the largest snapshot that travels in the request that asks for its run; others come before it, in parts."""
 
 CONTAINERS: Final = frozenset({"snapshots", "uploads"})
 """Where a service keeps the snapshots that a submission may name."""
@@ -102,20 +109,32 @@ def post_run(
 
     Raises:
         SnapshotError: if the directory cannot be packed.
-        ConfigError: if there is nothing at ``source``.
+        ConfigError: if there is nothing at ``source``, or the submission cannot be.
     """
     headers = {"Idempotency-Key": key or uuid.uuid4().hex}
     if isinstance(source, str) and not os.path.exists(source):  # noqa: PTH110
         body = {**asked.as_json(), "snapshot": reference(source)}
         response = connection.request("POST", "/api/runs", json=body, headers=headers)
         return _posted(response, lambda known: source == f"{known['container']}/{known['name']}")
-    with open_snapshot(Path(source), progress) as file:
-        files = {
-            "submission": (None, json.dumps(asked.as_json()).encode(), "application/json"),
-            "snapshot": ("snapshot.zip", Watched(file, progress), "application/zip"),
-        }
-        response = connection.request("POST", "/api/runs", files=files, headers=headers)
-        return _posted(response, lambda known: _is_of(known, file))
+    with open_snapshot(Path(source), progress) as snapshot:
+        if snapshot.size > ONE_REQUEST:
+            _check(asked)
+            body = {**asked.as_json(), "snapshot": snapshot.upload(connection, progress)}
+            response = connection.request("POST", "/api/runs", json=body, headers=headers)
+        else:
+            files = {
+                "submission": (None, json.dumps(asked.as_json()).encode(), "application/json"),
+                "snapshot": snapshot.as_part(progress),
+            }
+            response = connection.request("POST", "/api/runs", files=files, headers=headers)
+        return _posted(response, lambda known: known["sha256"] and known["sha256"] == snapshot.sha256)
+
+
+def _check(asked: Asked) -> None:
+    """Say what is wrong with a submission before a large snapshot is sent."""
+    from runyard.events.submission import Submission  # noqa: PLC0415 - 200 ms
+
+    Submission.of({**asked.as_json(), "snapshot": {"container": "uploads", "name": "checked.zip"}})
 
 
 def _posted(response: httpx.Response, is_same: Callable[[dict[str, Any]], bool | None]) -> Posted:
@@ -124,49 +143,85 @@ def _posted(response: httpx.Response, is_same: Callable[[dict[str, Any]], bool |
     return Posted(run, created, same=True if created else None if known is None else is_same(known))
 
 
-def _is_of(known: Mapping[str, Any], file: BinaryIO) -> bool | None:
-    """Whether a snapshot that the service has is that of the file's bytes."""
-    if known["sha256"] is None:
-        return None
-    file.seek(0)
-    digest = hashlib.sha256()
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    return bool(known["sha256"] == digest.hexdigest())
-
-
 def post_snapshot(connection: Connection, source: Path, progress: Progress | None = None) -> dict[str, str]:
-    """Upload a zip or a directory for later submissions; returns the reference that they name."""
-    with open_snapshot(source, progress) as file:
-        files = {"snapshot": ("snapshot.zip", Watched(file, progress), "application/zip")}
+    """Upload a zip or a directory for later submissions; returns the reference that they name.
+
+    Raises:
+        SnapshotError: if the directory cannot be packed, or the service refuses the snapshot.
+        ConfigError: if there is nothing at ``source``, or it is too large.
+    """
+    with open_snapshot(source, progress) as snapshot:
+        if snapshot.size > ONE_REQUEST:
+            return snapshot.upload(connection, progress)
+        files = {"snapshot": snapshot.as_part(progress)}
         reference: dict[str, str] = connection.request("POST", "/api/snapshots", files=files).json()
     return reference
 
 
-def open_snapshot(source: Path, progress: Progress | None) -> BinaryIO:
-    """The zip's bytes: the file itself, or a directory packed into a temporary one.
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A zip that is open, and known by its content. Use it as a context manager."""
+
+    file: BinaryIO
+    size: int
+    sha256: str
+
+    def upload(self, connection: Connection, progress: Progress | None) -> dict[str, str]:
+        """Send it in parts; see :class:`~runyard.sdk.uploading.Upload`."""
+        from runyard.sdk.uploading import Upload  # noqa: PLC0415 - tenacity, for large ones only
+
+        return Upload(connection, self.file, self.sha256, self.size, tell=progress).run()
+
+    def as_part(self, progress: Progress | None) -> tuple[str, Watched, str]:
+        """What a multipart body says of it."""
+        return "snapshot.zip", Watched(self.file, progress), "application/zip"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+
+def open_snapshot(source: Path, progress: Progress | None) -> Snapshot:
+    """A zip, or a directory packed into a temporary one.
 
     Raises:
         SnapshotError: if the directory cannot be packed.
         ConfigError: if it is neither, or too large.
+        StorageFullError: if there is no room for the temporary zip.
     """
-    if source.is_dir():
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    return _packed(source, progress) if source.is_dir() else _existing(source)
+
+
+def _packed(source: Path, progress: Progress | None) -> Snapshot:
+    packing = None if progress is None else lambda done, total: progress("packing", done, total)
+    with ExitStack() as closing:
+        file = cast("BinaryIO", closing.enter_context(tempfile.TemporaryFile("w+b", PIECE)))
         try:
-            tell = progress
-            packing = None if tell is None else lambda a, b: tell("packing", a, b)
-            make_snapshot(source, file, progress=packing, keep=is_setting)
-            file.seek(0)
-        except BaseException:
-            file.close()
-            raise
-        return file
+            made = make_snapshot(source, file, progress=packing, keep=is_setting)
+        except StorageFullError as error:
+            raise StorageFullError(f"{error.message} in {tempfile.gettempdir()}; free some, or set TMPDIR") from None
+        closing.pop_all()
+    return Snapshot(file, made.size, made.sha256)
+
+
+def _existing(source: Path) -> Snapshot:
     if not source.is_file():
         raise ConfigError(f"there is no directory or zip {str(source)[:200]!r}; give one, or container/name")
     size = source.stat().st_size
     if size > MAX_BYTES:
         raise ConfigError(f"{source} has {size / 1e6:,.1f} MB; a snapshot has at most {MAX_BYTES / 1e6:,.1f}")
-    return source.open("rb")
+    try:
+        with ExitStack() as closing:
+            file = closing.enter_context(source.open("rb"))
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            closing.pop_all()
+    except OSError as error:
+        raise ConfigError(f"{source} cannot be read: {error.strerror}") from None
+    return Snapshot(file, size, sha256)
 
 
 class Watched:

@@ -6,9 +6,10 @@ import errno
 import fcntl
 import itertools
 import os
+import shutil
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -17,7 +18,10 @@ from runyard.ports.blobs import BlobInfo, BlobReader
 from runyard.stores.embedded.etag import etag_of
 from runyard.stores.embedded.files import PIECE, TEMPORARY, no_room, sync_folder, write_all, write_temporary
 from runyard.stores.embedded.listing import walk
+from runyard.stores.embedded.parts import PARTS, Parts
+from runyard.stores.embedded.parts import sweep as sweep_parts
 from runyard.stores.names import check_blob, check_container
+from runyard.stores.parts import check_part, check_parts, wrong_digest
 
 RESERVED: Final = frozenset({"secrets", "local", "envs"})
 """Folders of the root that are no containers."""
@@ -76,6 +80,40 @@ class FolderBlobs:
             sync_folder(path.parent)
         return _info(container, name, status)
 
+    def stage(self, container: str, name: str, index: int, data: bytes) -> None:
+        """Keep a part of a blob that is to be; see the port."""
+        check_part(index, len(data))
+        parts = self._parts(container, name)
+        base = Path(self._base(container))
+        with no_room(base):
+            _make_folder(base, base)
+        parts.stage(index, data)
+
+    def staged(self, container: str, name: str) -> Mapping[int, int]:
+        """The parts that are kept for a blob; see the port."""
+        return self._parts(container, name).sizes()
+
+    def commit(
+        self, container: str, name: str, parts: int, *, sha256: str | None = None, create_only: bool = False
+    ) -> BlobInfo:
+        """Make a blob of its parts; see the port. The disk holds them twice for a moment."""
+        kept = self._parts(container, name)
+        check_parts(container, name, parts, kept.sizes())
+        try:
+            with closing(kept.joined(parts, sha256, lambda: wrong_digest(container, name))) as joined:
+                info = self.put(container, name, joined, create_only=create_only)
+        except FileNotFoundError:  # dropped by another commit of the same parts
+            raise NotFoundError(f"the parts of {container}/{name} were dropped meanwhile; send them again") from None
+        except (SnapshotError, ConflictError):
+            kept.drop()
+            raise
+        kept.drop()
+        return info
+
+    def drop(self, container: str, name: str) -> None:
+        """Drop the parts that are kept for a blob; repeatable."""
+        self._parts(container, name).drop()
+
     def append(self, container: str, name: str, data: bytes) -> int:
         """Append to a blob (created when absent); returns its size after that.
 
@@ -131,14 +169,27 @@ class FolderBlobs:
         return self._pieces(container, name, offset)
 
     def sweep(self, before: float) -> int:
-        """Remove what killed writers left half-written and untouched since ``before``; returns how many files."""
-        count = 0
+        """Remove what killed writers left untouched since ``before``, and parts that waited for days before that.
+
+        Returns:
+            How many files, and how many blobs' parts.
+        """
+        count = sum(sweep_parts(base, before) for base in self._root.iterdir() if base.is_dir())
         for path in self._root.glob(f"*/{TEMPORARY}*"):
+            if path.name.startswith(PARTS):
+                continue
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
-                    path.unlink()
+                    if path.is_dir():
+                        shutil.rmtree(path)
+                    else:
+                        path.unlink()
                     count += 1
         return count
+
+    def _parts(self, container: str, name: str) -> Parts:
+        base, _ = self._locate(container, name)
+        return Parts(Path(base), name, durable=container in DURABLE)
 
     def _pieces(self, container: str, name: str, offset: int) -> Iterator[bytes]:
         descriptor, _ = self._open(container, name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import BinaryIO, Final
@@ -11,6 +12,7 @@ from runyard.errors import ConflictError, NotFoundError, SnapshotError
 from runyard.ports.blobs import BlobInfo, BlobReader
 from runyard.ports.clock import Clock
 from runyard.stores.names import check_blob, check_container
+from runyard.stores.parts import check_part, check_parts, wrong_digest
 
 _PIECE: Final = 1 << 20
 
@@ -28,6 +30,7 @@ class MemoryBlobStore:
         self._clock = clock
         self._lock = RLock()
         self._blobs: dict[tuple[str, str], _Blob] = {}
+        self._parts: dict[tuple[str, str], dict[int, bytes]] = {}
         self._writes = 0
 
     def head(self, container: str, name: str) -> BlobInfo | None:
@@ -59,6 +62,35 @@ class MemoryBlobStore:
             )
             self._blobs[key] = _Blob(info, content)
             return info
+
+    def stage(self, container: str, name: str, index: int, data: bytes) -> None:
+        """Keep a part of a blob that is to be; see the port."""
+        check_part(index, len(data))
+        with self._lock:
+            self._parts.setdefault(_key(container, name), {})[index] = bytes(data)
+
+    def staged(self, container: str, name: str) -> Mapping[int, int]:
+        """The parts that are kept for a blob; see the port."""
+        with self._lock:
+            return {index: len(data) for index, data in self._parts.get(_key(container, name), {}).items()}
+
+    def commit(
+        self, container: str, name: str, parts: int, *, sha256: str | None = None, create_only: bool = False
+    ) -> BlobInfo:
+        """Make a blob of its parts; see the port."""
+        with self._lock:
+            kept = self._parts.get(_key(container, name), {})
+            check_parts(container, name, parts, kept)
+            data = b"".join(kept[index] for index in range(parts))
+            self.drop(container, name)
+            if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+                raise wrong_digest(container, name)
+            return self.put(container, name, data, create_only=create_only)
+
+    def drop(self, container: str, name: str) -> None:
+        """Drop the parts that are kept for a blob; repeatable."""
+        with self._lock:
+            self._parts.pop(_key(container, name), None)
 
     def append(self, container: str, name: str, data: bytes) -> int:
         """Append to a blob (created when absent); returns its size after that."""
