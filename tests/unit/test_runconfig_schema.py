@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from runyard.runconfig.edit import fresh
 
 from runyard.runconfig.document import to_document
+from runyard.runconfig.edit import fresh
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.read import from_document, parse
 from tests.unit.test_runconfig_yaml12 import reference

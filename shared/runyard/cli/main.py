@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from runyard.cli import compute, control, files, logs, outcome, queue, runs, service, submit, up, webhook
+from runyard.cli import compute, config, control, files, logs, outcome, queue, runs, service, submit, up, webhook
 from runyard.cli.context import remember_root
 
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in outcome.CODES) + "."
@@ -70,7 +70,7 @@ def before_any_command(
 
 for module in (up, submit, runs, logs, control, files):
     module.register(app)
-for group in (compute, webhook, queue):
+for group in (config, compute, webhook, queue):
     app.add_typer(group.app)
 service.register(app)
 

@@ -108,14 +108,27 @@ def _send(client: Client, source: str, asked: Asked, key: str | None, *, quiet: 
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
+    """A bar for each thing that takes its time; what stays on the screen is said once they are gone."""
     from rich.console import Console  # noqa: PLC0415 - 60 ms
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn  # noqa: PLC0415
     from rich.progress import Progress as Bars  # noqa: PLC0415
 
     columns = (TextColumn("{task.description:<9}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    is_unchanged = False
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {name: bars.add_task(name, total=None, visible=False) for name in ("packing", "uploading")}
-        yield lambda name, done, total: bars.update(tasks[name], completed=done, total=total, visible=True)
+        tasks = {name: bars.add_task(name, total=None, visible=False, start=False) for name in ("packing", "uploading")}
+
+        def tell(what: str, done: int, total: int) -> None:
+            nonlocal is_unchanged
+            if what not in tasks:
+                is_unchanged = True
+                return
+            bars.start_task(tasks[what])  # its speed counts from its first call
+            bars.update(tasks[what], completed=done, total=total, visible=True)
+
+        yield tell
+    if is_unchanged:
+        say("unchanged: the service has this snapshot already, and uses it again")
 
 
 def _follow(client: Client, run_id: str, json: bool) -> int:

@@ -1,0 +1,87 @@
+"""A run configuration's file as its author wrote it, comments and all, with the secrets masked."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+import yaml
+
+from runyard.runconfig.redact import MASK, redacted, redacted_items, redacted_text
+from runyard.runconfig.secret_names import is_secret_name
+from runyard.runconfig.yaml12 import load
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MARKS: Final = re.compile(r"(?:[&!]\S*\s+)+")
+"""Anchors and tags, which belong to the value."""
+_EMPTY: Final = frozenset({"", "~", "null", "true", "false", "[]", "{}"})
+
+
+def masked_source(data: bytes, name: str) -> str:
+    """The text of a file with every secret in it masked.
+
+    Args:
+        data: The file.
+        name: How errors call it.
+
+    Raises:
+        RunconfigError: if it is neither YAML nor JSON: then nobody can say what in it is a secret.
+    """
+    document = load(data, name)
+    text = data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError:  # JSON that is no YAML
+        return json.dumps(redacted(document), indent=2, ensure_ascii=False) + "\n"
+    cuts: dict[tuple[int, int], str] = {}
+    if node is not None:
+        _mark(node, cuts)
+    parts: list[str] = []
+    at = 0
+    for (start, end), new in sorted(cuts.items()):
+        if start < at:
+            continue  # inside one that is masked whole
+        old = text[start:end]
+        marks = _MARKS.match(old)
+        parts += [redacted_text(text[at:start]), marks[0] if marks else "", new, old[len(old.rstrip()) :]]
+        at = end
+    return "".join([*parts, redacted_text(text[at:])])
+
+
+def _mark(node: yaml.Node, cuts: dict[tuple[int, int], str]) -> None:
+    """Note what of a node is to be replaced."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and is_secret_name(key.value):
+                _mask(value, cuts)
+            else:
+                _mark(value, cuts)
+    elif isinstance(node, yaml.SequenceNode):
+        texts = [item.value if isinstance(item, yaml.ScalarNode) else item for item in node.value]
+        for item, shown in zip(node.value, redacted_items(texts), strict=True):
+            if isinstance(item, yaml.ScalarNode):
+                _replace(item, shown, cuts)
+            else:
+                _mark(item, cuts)
+    elif isinstance(node, yaml.ScalarNode):
+        _replace(node, str(redacted(node.value)), cuts)
+
+
+def _mask(node: yaml.Node, cuts: dict[tuple[int, int], str]) -> None:
+    """Mask a value whole; that nothing is set may be seen."""
+    if isinstance(node, yaml.ScalarNode):
+        if node.value.lower() not in _EMPTY:
+            _replace(node, MASK, cuts)
+    elif isinstance(node, yaml.CollectionNode) and node.flow_style:
+        if node.value:
+            cuts[node.start_mark.index, node.end_mark.index] = f'"{MASK}"'
+    elif isinstance(node, yaml.CollectionNode):
+        for item in node.value:
+            for each in item if isinstance(item, tuple) else (item,):
+                _mask(each, cuts)
+
+
+def _replace(node: yaml.ScalarNode, shown: object, cuts: dict[tuple[int, int], str]) -> None:
+    if shown != node.value:
+        cuts[node.start_mark.index, node.end_mark.index] = json.dumps(str(shown), ensure_ascii=False)
