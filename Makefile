@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
-.PHONY: demo test unit check format docs bench clean
+.PHONY: demo test unit check format docs bench fuzz clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
@@ -32,6 +32,11 @@ docs: $(STAMP)  ## write the generated pages again
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/local.py
+	$(BIN)/python benchmarks/files.py
+
+fuzz: $(STAMP)  ## a minute each of hostile files and hostile zips, guided by coverage
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	$(BIN)/python -m tests.fuzz --seconds 120
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Runyard needs Python 3.11 or newer with the venv module; set PYTHON=/path/to/python"; exit 1; }
@@ -41,4 +46,4 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf .venv* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz
