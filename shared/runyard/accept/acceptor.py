@@ -10,6 +10,7 @@ import logging
 from msgspec.structs import replace
 
 from runyard.accept import messages
+from runyard.accept.failures import failure
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
 from runyard.dispatch.wakes import wake_for_new
@@ -18,7 +19,7 @@ from runyard.events.blob import BlobDrop, experiment_of
 from runyard.events.submission import Submission, parse_submission
 from runyard.ports import Ports, Waiting
 from runyard.runs.identity import identity, run_id
-from runyard.runs.model import Origin, Run, RunError
+from runyard.runs.model import Origin, Run
 from runyard.runs.moves import Move, birth, transition
 from runyard.runs.states import State
 
@@ -167,10 +168,9 @@ def _after_conflict(ports: Ports, ready: Run) -> Run:
 
 def fail(ports: Ports, run: Run, error: ConfigError) -> Run:
     """End a run that cannot be accepted."""
-    move = Move(state=State.FAILED, reason=error.message, at=ports.clock.now())
-    failure = RunError(error_class=error.error_class, message=error.message, code=type(error).__name__)
+    move, why = failure(error, ports.clock.now())
     try:
-        failed = ports.runs.transition(transition(run, [move], who="accept", error=failure))
+        failed = ports.runs.transition(transition(run, [move], who="accept", error=why))
     except ConflictError:
         return ports.runs.get(run.id) or run
     _tell(failed)
@@ -178,9 +178,8 @@ def fail(ports: Ports, run: Run, error: ConfigError) -> Run:
 
 
 def _born_failed(ports: Ports, run: Run, error: ConfigError) -> Run:
-    failure = RunError(error_class=error.error_class, message=error.message, code=type(error).__name__)
-    move = Move(state=State.FAILED, reason=error.message, at=ports.clock.now())
-    stored, created = ports.runs.create(birth(replace(run, error=failure), [move], who="accept"))
+    move, why = failure(error, ports.clock.now())
+    stored, created = ports.runs.create(birth(replace(run, error=why), [move], who="accept"))
     if created:
         _tell(stored)
     return stored

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 
+from runyard.accept.failures import failure
 from runyard.errors import RunyardError
 from runyard.ports import Ports
 from runyard.runs.identity import REJECTED, identity, run_id
-from runyard.runs.model import Origin, Run, RunError
-from runyard.runs.moves import Move, birth
-from runyard.runs.states import State
+from runyard.runs.model import Origin, Run
+from runyard.runs.moves import birth
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ def reject(ports: Ports, origin: Origin, error: RunyardError, *, at: float, iden
     """
     unique = ident or identity("rejected", origin.source, origin.name, origin.event_id)
     now = ports.clock.now()
+    move, why = failure(error, now)
     run = Run(
         id=run_id(REJECTED, at, unique),
         experiment=REJECTED,
@@ -34,11 +35,9 @@ def reject(ports: Ports, origin: Origin, error: RunyardError, *, at: float, iden
         reason=f"came by {origin.source} {origin.name}, event {origin.event_id or 'without an id'}",
         since=now,
         created=now,
-        error=RunError(error_class=error.error_class, message=error.message, code=type(error).__name__),
+        error=why,
     )
-    stored, created = ports.runs.create(
-        birth(run, [Move(state=State.FAILED, reason=error.message, at=now)], who="accept")
-    )
+    stored, created = ports.runs.create(birth(run, [move], who="accept"))
     if created:
-        log.warning("%s: rejected (%s): %s", run.id, origin.source, error.message, extra={"action": "reject"})
+        log.warning("%s: rejected (%s): %s", run.id, origin.source, why.message, extra={"action": "reject"})
     return stored

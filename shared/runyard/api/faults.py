@@ -24,6 +24,7 @@ from runyard.errors import (
     TargetError,
     ThrottledError,
 )
+from runyard.runconfig.redact import redacted_text
 
 STATUS: Final[tuple[tuple[type[RunyardError], int], ...]] = (
     (NotFoundError, 404),
@@ -58,7 +59,7 @@ def of_error(error: RunyardError) -> Response:
     if status in {429, 503}:
         seconds = getattr(error, "retry_after", None) or RETRY_AFTER
         headers["Retry-After"] = str(math.ceil(seconds))
-    return fault(status, type(error).__name__, error.message, headers)
+    return fault(status, type(error).__name__, redacted_text(error.message), headers)
 
 
 def install(app: FastAPI) -> None:

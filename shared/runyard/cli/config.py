@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,8 +52,9 @@ def check(
     from runyard.cli.config_source import select  # noqa: PLC0415
     from runyard.cli.config_where import where  # noqa: PLC0415
     from runyard.runconfig.explain import explain  # noqa: PLC0415
+    from runyard.runconfig.redact import masked  # noqa: PLC0415
 
-    with _masked():
+    with masked():
         selected = select(path, runconfig)
         account = explain(selected.data, selected.name, selected.place)
         found = None
@@ -82,9 +82,9 @@ def show(
     from runyard.cli.config_source import select  # noqa: PLC0415
     from runyard.cli.terminal import neutral  # noqa: PLC0415
     from runyard.runconfig.explain_keys import effective, settings  # noqa: PLC0415
-    from runyard.runconfig.redact import redacted  # noqa: PLC0415
+    from runyard.runconfig.redact import masked, redacted  # noqa: PLC0415
 
-    with _masked():
+    with masked():
         selected = select(path, runconfig)
         if raw:
             from runyard.runconfig.explain_source import masked_source  # noqa: PLC0415
@@ -176,12 +176,13 @@ def diff(
 def _both(old: Path, new: Path, names: Sequence[str]) -> tuple[RunConfiguration, RunConfiguration]:
     """The two, or the end with a code that is not that of a difference."""
     from runyard.cli.config_source import is_container, select  # noqa: PLC0415
+    from runyard.runconfig.redact import masked  # noqa: PLC0415
 
     if len(names) > 2:
         raise typer.BadParameter("--runconfig is given at most twice: for A, and for B")
     wanted = [names[0] if names else None, names[-1] if names else None]
     try:
-        with _masked():
+        with masked():
             first, second = (
                 _read(select(path, name if is_container(path) else None))
                 for path, name in zip((old, new), wanted, strict=True)
@@ -207,17 +208,6 @@ def _read(selected: Selected) -> RunConfiguration:
     folder = selected.name.partition("/")[0]
     conda_file.attach(config, folder if folder in FOLDERS else FOLDERS[0], selected.place.read)
     return config
-
-
-@contextmanager
-def _masked() -> Iterator[None]:
-    """No error repeats a secret of the file."""
-    from runyard.runconfig.redact import redacted_text  # noqa: PLC0415
-
-    try:
-        yield
-    except RunyardError as error:
-        raise type(error)(redacted_text(error.message)) from None
 
 
 def _all_masked(sentences: Sequence[str]) -> list[str]:

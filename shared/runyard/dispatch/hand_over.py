@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from runyard.accept.failures import failure
 from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later
 from runyard.errors import ConflictError, RunyardError, TargetError, ThrottledError
 from runyard.ports import Compute, Job, Plan, Ports, Slot, Waiting
-from runyard.runs.model import Attempt, Handle, Run, RunError
+from runyard.runs.model import Attempt, Handle, Run
 from runyard.runs.moves import Move, Transition, transition
 from runyard.runs.states import State
 
@@ -153,9 +154,8 @@ def refuse(ports: Ports, compute: Compute, run: Run, error: RunyardError) -> Non
 
 
 def _fail(ports: Ports, compute: Compute, run: Run, error: RunyardError) -> None:
-    failure = RunError(error_class=error.error_class, message=error.message, code=type(error).__name__)
-    move = Move(state=State.FAILED, reason=error.message, at=ports.clock.now())
-    ports.runs.transition(transition(run, [move], who="dispatch", error=failure))
+    move, why = failure(error, ports.clock.now())
+    ports.runs.transition(transition(run, [move], who="dispatch", error=why))
     ports.gates.release(compute.name, run.id)
     wake_dispatch(ports, compute)
 

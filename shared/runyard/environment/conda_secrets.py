@@ -10,7 +10,7 @@ MASK: Final = "********"
 _USER: Final = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)"
     # A password may hold a '/', which no URL allows and authors write all the same; a port is not a password.
-    r"(?:(?P<user>[^/\s]+)@|[^\s/:@]+:(?![0-9]+(?:/|\s|$))\S*@)"
+    r"(?:(?P<user>[^/\s]+)@|[^\s/:@]+:(?![0-9]+(?:/|\s|$))\S{0,500}@)"
 )
 _VARIABLES: Final = re.compile(r"\$\{[A-Za-z0-9_]+\}(?::\$\{[A-Za-z0-9_]+\})?")
 _CHANNEL_TOKEN: Final = re.compile(r"(://[^/\s]+/t/)[^/\s]+")

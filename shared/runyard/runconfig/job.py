@@ -9,12 +9,14 @@ from runyard.errors import RunconfigError, UnsupportedError
 from runyard.runconfig.meaning import Meaning, meaning
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.paths import inside
+from runyard.runconfig.redact import masked
 from runyard.runs.model import JobSpec
 
 DEFAULT_INTERPRETER = "python"
 """As ``interpreterPath``: the compute's default interpreter."""
 
 
+@masked()
 def job_spec(
     config: RunConfiguration,
     origin_text: str,

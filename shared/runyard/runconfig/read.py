@@ -17,6 +17,7 @@ from runyard.runconfig.fields import key_of
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.own_options import Requirements, RunyardOptions
 from runyard.runconfig.paths import inside
+from runyard.runconfig.redact import masked
 from runyard.runconfig.tables import Key, sections_of, table_of
 from runyard.runconfig.workbench import is_workbench, modernise
 from runyard.runconfig.yaml12 import Map, load
@@ -34,6 +35,7 @@ _SMALL: Final = 16_384
 """Bytes of the largest file that is remembered."""
 
 
+@masked()
 def parse(data: bytes, name: str, *, files: Files | None = None) -> RunConfiguration:
     """Read a run configuration: YAML 1.2 or JSON, of any release, whole or partial, or a submission body around one.
 
@@ -76,6 +78,7 @@ def _remembered(data: bytes, name: str) -> RunConfiguration | None:
     return None if asked else config
 
 
+@masked()
 def from_document(document: object, name: str, *, files: Files | None = None) -> RunConfiguration:
     """Read a run configuration that is a value already, such as one inline in an event.
 

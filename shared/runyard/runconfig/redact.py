@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from runyard.environment import conda_secrets
+from runyard.errors import RunyardError
 from runyard.runconfig.secret_names import is_secret_name
 
 MASK: Final = conda_secrets.MASK
@@ -91,6 +93,18 @@ def redacted_value(text: str) -> str:
 def redacted_text(text: str) -> str:
     """A sentence, a comment or any other text of many words, with the secrets in it masked."""
     return _MARKS.sub(rf"\g<1>{MASK}", _searched(text, _TO_BLANK))
+
+
+@contextmanager
+def masked() -> Iterator[None]:
+    """No error that leaves here repeats a secret of the file that it is about; also as a decorator."""
+    try:
+        yield
+    except RunyardError as error:
+        told = redacted_text(error.message)
+        if told == error.message:
+            raise
+        raise type(error)(told) from None
 
 
 def _under(key: str, value: object) -> object:

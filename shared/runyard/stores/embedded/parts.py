@@ -32,18 +32,16 @@ class Parts:
     def stage(self, index: int, data: bytes) -> None:
         """Keep a part. The first one of a blob also removes what waited too long in the container."""
         with no_room(self._base):
-            for last in (False, False, True):
-                self._make_folder()
+            while True:
+                self._make_folder()  # raises if the container itself is gone
                 try:
                     temporary, _ = write_temporary(self._folder, data, sync=self._durable)
                     temporary.rename(self._folder / f"{index:05}")
                     if self._durable:
                         sync_folder(self._folder)
-                except FileNotFoundError:  # the folder was dropped meanwhile, by a commit of the same blob: then again
-                    if last:
-                        raise
-                else:
-                    return
+                except FileNotFoundError:
+                    continue  # another's commit of the same blob dropped the folder meanwhile: there are only so many
+                return
 
     def sizes(self) -> Mapping[int, int]:
         """The bytes of each part that is there."""
@@ -68,8 +66,11 @@ class Parts:
             _remove(away)
 
     def _make_folder(self) -> None:
-        with suppress(FileExistsError):
+        try:
             self._folder.mkdir(mode=0o700)
+        except FileExistsError:
+            return
+        with suppress(FileNotFoundError):  # dropped already
             sweep(self._base, before=self._folder.stat().st_mtime)
 
 
