@@ -324,3 +324,26 @@ def test_a_payload_without_what_the_template_points_at_is_refused() -> None:
 def test_a_ping_asks_for_no_run() -> None:
     house = webhook_house()
     assert deliver(house.ports, "retrain", signed(b"{}", event="ping"), b"{}") is None
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "environment:\n  docker:\n    enabled: password=C4nary/1\n",
+        "nodeCount: https://me:C4nary/1@example.org/\n",
+        "script: a.py\narguments: *C4nary/1\n",
+        "script: !C4nary/1 a.py\n",
+        "script: ../api_key=C4nary/1\n",
+        "environment: ../token=C4nary/1\n",
+        "framework: Bearer C4nary/1C4nary/1\n",
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_without_its_secrets(broken: str, caplog: pytest.LogCaptureFixture) -> None:
+    house = House()
+    house.drop("mine/a.zip", snapshot(config=broken))
+    house.deliver(SUBMISSIONS)
+    run = house.only()
+    assert State.FAILED is run.state
+    story = repr((run, house.ports.runs.history(run.id))) + caplog.text
+    assert "aml_config/local.runconfig" in story
+    assert "C4nary" not in story

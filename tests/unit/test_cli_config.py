@@ -106,6 +106,14 @@ def test_new_never_writes_over_a_file_unasked(tmp_path: Path) -> None:
     assert (tmp_path / "aml_config" / "conda_dependencies.yml").read_text() == "dependencies: [mine]\n"
 
 
+def test_a_template_is_also_found_by_its_kind_and_told_as_json(tmp_path: Path) -> None:
+    told = json.loads(config("new", "--kind", "ssh", "--json", "--dir", tmp_path).stdout)
+    assert (told["template"], Path(told["path"]).is_file()) == ("ssh", True)
+    assert any("runyard config check" in step for step in told["next"])
+    both = config("new", "ssh", "--kind", "aci", "--dir", tmp_path, code=outcome.USAGE)
+    assert "give one" in both.stderr
+
+
 def test_new_can_print_and_refuses_what_cannot_be(tmp_path: Path) -> None:
     printed = config("new", "aci", "--stdout", "--dir", tmp_path).stdout
     assert "containerInstance:" in printed

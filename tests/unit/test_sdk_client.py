@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 import warnings
@@ -40,6 +41,20 @@ def test_the_public_names_are_sorted_and_resolve() -> None:
     assert set(PUBLIC) | {"__version__"} == set(runyard.__all__)
     with pytest.raises(AttributeError):
         _ = runyard.nothing
+
+
+def test_a_run_configuration_of_the_library_travels_in_the_submission_with_its_packages(tmp_path: Path) -> None:
+    config = runyard.RunConfiguration(script="train.py", arguments=["--lr", "0.1"])
+    config.environment.python.conda_dependencies = runyard.CondaDependencies.create(pip_packages=["numpy"])
+    said = json.loads(json.dumps(Asked(experiment="e", runconfig=config).as_json()))["runconfig"]
+    assert ["--lr", "0.1"] == said["arguments"]
+    assert {"pip": ["numpy"]} in said["environment"]["python"]["condaDependencies"]["dependencies"]
+    assert said["environment"]["python"]["condaDependenciesFile"] is None
+    with serving() as served, client_over(served) as client:
+        config.environment.python.user_managed_dependencies = True
+        (tmp_path / "train.py").write_text("")
+        run = client.submit(tmp_path, experiment="e", runconfig=config)
+        assert run["id"]
 
 
 def test_importing_runyard_is_light() -> None:

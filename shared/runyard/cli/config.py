@@ -109,29 +109,35 @@ def show(
 
 
 @app.command("new")
-def new(
+def new(  # noqa: PLR0913, PLR0917 - one per option
     template: Annotated[
         str,
         typer.Argument(
-            metavar="[TEMPLATE]", help="local, conda, docker, ssh, aci, batch, mpi or livy.", show_default=False
+            metavar="[TEMPLATE]", help="local, conda, docker, ssh, aci, batch, mpi or livy.", show_default="local"
         ),
-    ] = "local",
+    ] = "",
+    kind: Annotated[str, typer.Option("--kind", help="The same as TEMPLATE.", show_default=False)] = "",
     name: Annotated[str | None, typer.Option(help="Its name.", show_default="the template's")] = None,
     directory: Annotated[Path, typer.Option("--dir", help="The project.", show_default="the current folder")] = Path(),
     script: Annotated[str, typer.Option(help="The script, by its path in the project.")] = "train.py",
     arg: Annotated[list[str] | None, typer.Option(help="An argument of the script; --arg=--alpha=0.5. Repeat.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
     stdout: Annotated[bool, typer.Option("--stdout", help="Print it instead.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a commented run configuration to begin with, into aml_config/ if that exists, else into .azureml/."""
     from runyard.cli.config_new import Wish, made, next_steps, write  # noqa: PLC0415
 
-    wish = Wish(template, name, directory, script, tuple(arg or ()))
-    plan = made(wish)
+    if template and kind and template != kind:
+        raise typer.BadParameter(f"the template is {template!r}, and --kind is {kind!r}; give one")
+    plan = made(Wish(template or kind or "local", name, directory, script, tuple(arg or ())))
     if stdout:
         print(plan.text, end="")
         return
     write(plan, force=force)
+    if json:
+        print_json({"path": str(plan.path), "template": plan.template.name, "next": list(next_steps(plan))})
+        return
     print(plan.path)
     for step in next_steps(plan):
         say(step)

@@ -24,6 +24,8 @@ from runyard.snapshot.writer import PIECE
 if TYPE_CHECKING:
     import httpx
 
+    from runyard.runconfig.model import RunConfiguration
+
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, the bytes done and the bytes in total: ``packing``, then ``uploading``, or ``unchanged`` if
 the service has the snapshot already."""
@@ -39,7 +41,7 @@ _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
 class Options(TypedDict, total=False):
     """What a submission may say besides its experiment and its snapshot."""
 
-    runconfig: str | Mapping[str, Any] | None
+    runconfig: str | Mapping[str, Any] | RunConfiguration | None
     target: str | None
     script: str | None
     arguments: Sequence[str] | None
@@ -54,7 +56,7 @@ class Asked:
     """What a caller wants to run, besides the snapshot."""
 
     experiment: str
-    runconfig: str | Mapping[str, Any] | None = None
+    runconfig: str | Mapping[str, Any] | RunConfiguration | None = None
     target: str | None = None
     script: str | None = None
     arguments: Sequence[str] | None = None
@@ -67,7 +69,7 @@ class Asked:
         """The submission as JSON, without what was not said."""
         said = {
             "experiment": self.experiment,
-            "runconfig": self.runconfig,
+            "runconfig": _inline(self.runconfig),
             "target": self.target,
             "script": self.script,
             "arguments": None if self.arguments is None else list(self.arguments),
@@ -77,6 +79,14 @@ class Asked:
             "priority": self.priority or None,
         }
         return {"schema": 1, **{name: value for name, value in said.items() if value is not None}}
+
+
+def _inline(runconfig: str | Mapping[str, Any] | RunConfiguration | None) -> str | Mapping[str, Any] | None:
+    if runconfig is None or isinstance(runconfig, (str, Mapping)):
+        return runconfig
+    from runyard.runconfig.document import to_document  # noqa: PLC0415 - needed for these only
+
+    return to_document(runconfig, inline=True)
 
 
 class Posted(NamedTuple):
