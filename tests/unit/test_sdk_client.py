@@ -54,7 +54,7 @@ def test_a_run_configuration_of_the_library_travels_in_the_submission_with_its_p
         config.environment.python.user_managed_dependencies = True
         (tmp_path / "train.py").write_text("")
         run = client.submit(tmp_path, experiment="e", runconfig=config)
-        assert run["id"]
+        assert run["experiment"] == "e"
 
 
 def test_importing_runyard_is_light() -> None:
