@@ -12,6 +12,7 @@ import pytest
 
 from runyard import CondaDependencies, RunConfiguration
 from runyard.errors import RunconfigError
+from runyard.runconfig.data_sections import DataReferenceConfiguration
 from tests.unit.test_runconfig_yaml12 import reference
 
 TEXT = """\
@@ -295,3 +296,33 @@ def test_requirements_txt_counts_where_there_is_no_conda_file(tmp_path: Path) ->
     assert sorted(path.name for path in root.rglob("*") if path.is_file()) == ["cpu", "requirements.txt"]
     (root / ".azureml/conda_dependencies.yml").write_text("dependencies: [numpy]\n")
     assert [*RunConfiguration.load(root).environment.python.conda_dependencies.conda_packages] == ["numpy"]
+
+
+def test_a_glance_at_packages_that_are_not_used_changes_no_file(tmp_path: Path) -> None:
+    conda = tmp_path / ".azureml/conda_dependencies.yml"
+    config = RunConfiguration.load(project(tmp_path), "cpu")
+    assert "azureml-defaults" in "".join(config.environment.python.conda_dependencies.pip_packages)
+    config.save(tmp_path, "cpu")
+    assert (TEXT, False) == ((tmp_path / ".azureml/cpu").read_text(), conda.exists())
+    conda.write_text("# theirs\ndependencies: [numpy]\n")
+    config = RunConfiguration.load(tmp_path, "cpu")
+    assert ["numpy"] == list(config.environment.python.conda_dependencies.conda_packages)
+    config.save(tmp_path, "cpu")
+    conda.write_text("dependencies: 7\n")
+    config = RunConfiguration.load(tmp_path, "cpu")
+    config.environment.python.conda_dependencies.add_pip_package("scipy")
+    config.save(tmp_path, "cpu")
+    assert "dependencies: 7\n" == conda.read_text()
+    assert "scipy" in (tmp_path / ".azureml/cpu_conda_dependencies.yml").read_text()
+
+
+def test_a_data_reference_is_made_with_the_parameters_of_the_sdk(tmp_path: Path) -> None:
+    config = RunConfiguration()
+    config.data_references["in"] = DataReferenceConfiguration(
+        "store", "download", path_on_datastore="a/b", overwrite=True
+    )
+    config.save(tmp_path, "mine")
+    found = RunConfiguration.load(tmp_path, "mine").data_references["in"]
+    assert found == DataReferenceConfiguration(
+        data_store_name="store", path_on_data_store="a/b", mode="download", overwrite=True
+    )

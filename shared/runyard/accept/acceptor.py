@@ -10,7 +10,6 @@ import logging
 from msgspec.structs import replace
 
 from runyard.accept import messages
-from runyard.accept.failures import failure
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
 from runyard.dispatch.wakes import wake_for_new
@@ -18,6 +17,7 @@ from runyard.errors import ConfigError, ConflictError, EventError
 from runyard.events.blob import BlobDrop, experiment_of
 from runyard.events.submission import Submission, parse_submission
 from runyard.ports import Ports, Waiting
+from runyard.runs.failures import failure
 from runyard.runs.identity import identity, run_id
 from runyard.runs.model import Origin, Run
 from runyard.runs.moves import Move, birth, transition

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from runyard.accept.failures import failure
 from runyard.errors import RunyardError
 from runyard.ports import Ports
+from runyard.runs.failures import failure
 from runyard.runs.identity import REJECTED, identity, run_id
 from runyard.runs.model import Origin, Run
 from runyard.runs.moves import birth

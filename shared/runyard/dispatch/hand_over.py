@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from runyard.accept.failures import failure
 from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later
 from runyard.errors import ConflictError, RunyardError, TargetError, ThrottledError
 from runyard.ports import Compute, Job, Plan, Ports, Slot, Waiting
+from runyard.runs.failures import failure
 from runyard.runs.model import Attempt, Handle, Run
 from runyard.runs.moves import Move, Transition, transition
 from runyard.runs.states import State

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runyard.errors import RunconfigError
 from runyard.runconfig.document import has_inline_conda
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.paths import inside
@@ -28,18 +30,29 @@ class Plan:
     writes: dict[Path, bytes] = field(default_factory=dict)
 
 
-def attach(config: RunConfiguration, folder: str, files: Files) -> None:
+def attach(config: RunConfiguration, folder: str, files: Files, *, unused: bool = False) -> None:
     """Read the conda file that a run configuration names, or the one beside it, if its packages are not inline.
+
+    Args:
+        config: Gets the packages.
+        folder: That of the run configuration.
+        files: Gives files of the project.
+        unused: Read the file also where dependencies are the user's own, for whoever looks at it: then it may be spoiled.
 
     Raises:
         RunconfigError: if the file is there and cannot be read.
     """
     python = config.environment.python
-    if python.conda is not None or python.user_managed_dependencies:
+    if python.conda is not None:
         return
     named = python.conda_dependencies_file
     place = inside(named) if named else f"{folder}/{FILE}"
-    data = files(place) if place is not None else None
+    data = files(place) if place is not None and (unused or not python.user_managed_dependencies) else None
+    if python.user_managed_dependencies:
+        if data is not None and place is not None:
+            with suppress(RunconfigError):
+                python.conda = _conda().from_text(data, place)
+        return
     if data is not None and place is not None:
         python.conda = _conda().from_text(data, place)
     elif (data := files(REQUIREMENTS)) is not None:
@@ -79,12 +92,14 @@ def plan(config: RunConfiguration, root: Path, folder: str, target: Path) -> Pla
         conda: CondaDependencies | None = python.conda_dependencies
     else:
         conda = python.conda
-    if conda is None:
+    if conda is None or (
+        python.user_managed_dependencies and loaded is not None and _only_looked_at(conda, loaded.conda)
+    ):
         return Plan(None)
     data = to_bytes(conda)
     name = inside(python.conda_dependencies_file or "") or f"{folder}/{FILE}"
     place = root / name
-    is_ours = loaded is not None and loaded.root == root
+    is_ours = loaded is not None and loaded.root == root and loaded.conda is not None
     if is_ours and loaded is not None and loaded.conda == data:
         return Plan(name)
     if place.is_file() and not is_ours and not _same(place, conda):
@@ -93,5 +108,12 @@ def plan(config: RunConfiguration, root: Path, folder: str, target: Path) -> Pla
     return Plan(name, {place: data})
 
 
+def _only_looked_at(conda: CondaDependencies, before: bytes | None) -> bool:
+    """Whether the packages came to be by a glance at an attribute that makes the default ones."""
+    return before is None and conda.digest() == _conda()().digest()
+
+
 def _same(place: Path, conda: CondaDependencies) -> bool:
-    return _conda().from_text(place.read_bytes(), str(place)).digest() == conda.digest()
+    with suppress(RunconfigError):
+        return _conda().from_text(place.read_bytes(), str(place)).digest() == conda.digest()
+    return False

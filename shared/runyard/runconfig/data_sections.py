@@ -14,7 +14,7 @@ OUTPUT_MECHANISMS: Final = ("mount", "upload", "direct", "hdfs")
 """The last two are of late releases."""
 
 
-@dataclass
+@dataclass(init=False)
 class DataReferenceConfiguration:
     """One of ``dataReferences``."""
 
@@ -23,6 +23,24 @@ class DataReferenceConfiguration:
     mode: str = option("mount", allowed=DATA_MODES)
     overwrite: bool = False
     path_on_compute: str | None = None
+
+    def __init__(
+        self,
+        datastore_name: str | None = None,
+        mode: str = "mount",
+        path_on_datastore: str | None = None,
+        path_on_compute: str | None = None,
+        overwrite: bool = False,
+        *,
+        data_store_name: str | None = None,
+        path_on_data_store: str | None = None,
+    ) -> None:
+        """In the SDK the parameters and the attributes have not the same names; both are taken."""
+        self.data_store_name = datastore_name if data_store_name is None else data_store_name
+        self.path_on_data_store = path_on_datastore if path_on_data_store is None else path_on_data_store
+        self.mode = mode
+        self.overwrite = overwrite
+        self.path_on_compute = path_on_compute
 
 
 @dataclass

@@ -77,7 +77,7 @@ def load(path: str | Path, name: str | None = None) -> RunConfiguration:
     whole = load_yaml(data, shown)
     files = files_of(root)
     config = from_document(whole, shown, files=files)
-    conda_file.attach(config, file.parent.name if file.parent.name in FOLDERS else _folder(root), files)
+    conda_file.attach(config, file.parent.name if file.parent.name in FOLDERS else _folder(root), files, unused=True)
     config.loaded = _loaded(config, file, root, data)
     return config
 
