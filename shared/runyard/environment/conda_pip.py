@@ -28,7 +28,7 @@ _NAMED: Final = re.compile(
 )
 _EGG: Final = re.compile(r"egg=([A-Za-z0-9._-]+)")
 _REVISION: Final = re.compile(r"(?<=[^/])@[^@/]+$")
-_NUMBER: Final = re.compile(r"[0-9]*\.?[0-9]+")
+_NUMBER: Final = re.compile(r"(?:[0-9]*\.)?[0-9]+")
 _CLAUSE: Final = re.compile(r"(?:===?|[<>!~]=|[<>])\s*[^\s,;()]+")
 _LONGEST: Final = 4096
 """Characters of a requirement that is parsed; hashes do not count."""

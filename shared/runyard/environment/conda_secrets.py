@@ -8,9 +8,8 @@ from typing import Final
 MASK: Final = "********"
 
 _USER: Final = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30}://)"
     # A password may hold a '/', which no URL allows and authors write all the same; a port is not a password.
-    r"(?:(?P<user>[^/\s]+)@|[^\s/:@]+:(?![0-9]+(?:/|\s|$))\S{0,500}@)"
+    r"://(?:(?P<user>[^/\s]+)@|[^\s/:@]+:(?![0-9]+(?:/|\s|$))(?:[^\s@]{0,500}+@)+)"
 )
 _VARIABLES: Final = re.compile(r"\$\{[A-Za-z0-9_]+\}(?::\$\{[A-Za-z0-9_]+\})?")
 _CHANNEL_TOKEN: Final = re.compile(r"(://[^/\s]+/t/)[^/\s]+")
@@ -31,16 +30,17 @@ def mask_url_credentials(text: str) -> str:
     """
     if "://" not in text:
         return _PROXY.sub(rf"\1{MASK}@", text) if "--proxy" in text else text
-    text = _USER.sub(_masked_user, text)
+    if "@" in text:
+        text = _USER.sub(_masked_user, text)
     text = _CHANNEL_TOKEN.sub(rf"\1{MASK}", text)
     text = _QUERY.sub(rf"\1{MASK}", text)
     return _PROXY.sub(rf"\1{MASK}@", text)
 
 
 def _masked_user(match: re.Match[str]) -> str:
-    user, scheme = match["user"], match["scheme"]
+    user, scheme = match["user"], match.string[max(0, match.start() - len("git+ssh")) : match.start()]
     harmless = user is not None and ((user == "git" and "ssh" in scheme.lower()) or _VARIABLES.fullmatch(user))
-    return match[0] if harmless else f"{scheme}{MASK}@"
+    return match[0] if harmless else f"://{MASK}@"
 
 
 def shown(text: str, limit: int = 80) -> str:

@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|\*")
 _SPACED: Final = re.compile(r" ?([=<>!~,|]+) ?")
 _ARCHIVE: Final = re.compile(r"(?P<name>[^/]+)-[^/-]+-[^/-]+\.(?:tar\.bz2|conda)(?:#[0-9a-f]*)?")
 _BRACKET_VERSION: Final = re.compile(r"""\bversion=(?:'([^']*)'|"([^"]*)"|([^,\]]+))""")
-_NUMBER: Final = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
+_NUMBER: Final = re.compile(r"[-+]?(?:[0-9]*\.)?[0-9]+")
 
 
 @lru_cache(maxsize=4096)  # adding looks at every package

@@ -8,7 +8,7 @@ SDK's own reader of them never worked.
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -38,6 +38,9 @@ _EXAMPLE: Final = ("EXAMPLE_ENV_VAR", "Example Value")
 """Workbench's templates have this pair."""
 
 _DATA_SOURCES: Final = ("UseSampling", "DataSourceSettings", "DataSourceSubstitutions")
+_WORD: Final = re.compile(r"""(?:[^ \t\r\n"']++|"[^"]*"|'[^']*')++""")
+_QUOTED: Final = re.compile(r"""\"([^"]*)"|'([^']*)'""")
+_QUOTE: Final = re.compile(r"[\"']")
 _IN_DOCKER: Final = frozenset({"docker", "localdocker"})
 
 KEYS: Final = (
@@ -155,15 +158,10 @@ class _Translation:
         return self._path(key, words[0], "[0]" if isinstance(value, list) else ""), arguments
 
     def _split(self, key: str, value: str) -> list[str]:
-        lexer = shlex.shlex(value, posix=True)
-        lexer.whitespace_split = True
-        lexer.commenters = lexer.escape = ""  # neither `#` nor a path's `\\` means anything special
-        try:
-            words = list(lexer)
-        except ValueError:
-            raise self.keys.error(
-                key, "is a text with a quotation mark that is not closed; write it as a list"
-            ) from None
+        # As a shell splits, but neither `#` nor a path's `\\` means anything special.
+        if _QUOTE.search(_WORD.sub("", value)):
+            raise self.keys.error(key, "is a text with a quotation mark that is not closed; write it as a list")
+        words = [_QUOTED.sub(r"\1\2", word) for word in _WORD.findall(value)]
         if words:
             self._note(f"{key} is one text; it is split into words at its spaces")
         return words
