@@ -100,6 +100,13 @@ def load(data: bytes, name: str) -> object:
     return _Builder(name).build(data)
 
 
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """What the parser says. Newer releases of libyaml have a bound on nesting of their own, and meet it before ours."""
+    if "nesting depth" in (error.problem or ""):
+        return f"nested more than {MAX_DEPTH} deep"
+    return error.problem or "not YAML"
+
+
 def scalar_text(value: object) -> str:
     """How a scalar that was not written in YAML stands on a command line: as JSON writes it, texts without quotes."""
     return value if isinstance(value, str) else json.dumps(value)
@@ -211,7 +218,7 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = min(mark.line, data.count(b"\n")) + 1 if mark else 1  # the end is reported one line behind it
-            raise RunconfigError(f"{self.name}, line {line}: {error.problem or 'not YAML'}") from None
+            raise RunconfigError(f"{self.name}, line {line}: {_problem(error)}") from None
         except yaml.YAMLError:
             raise RunconfigError(f"{self.name} is not YAML") from None
         return self.result
