@@ -23,7 +23,7 @@ from runyard.ports import (
     Unreachable,
 )
 from runyard.runs.identity import remote_name
-from runyard.runs.model import Handle
+from runyard.runs.model import Attempt, Handle
 from runyard.runs.states import State
 
 
@@ -45,6 +45,10 @@ class FakeTarget:
     submitted: list[str] = field(default_factory=list)
     seen: dict[str, Callable[[Handle], Observation]] = field(default_factory=dict)
     canceled: list[str] = field(default_factory=list)
+    started: set[str] = field(default_factory=set)
+    """Jobs whose start register says ``started``."""
+    voided: set[str] = field(default_factory=set)
+    """Jobs whose start register says ``void``."""
     cleaned: list[str] = field(default_factory=list)
     polls: int = 0
     refusals: list[RunyardError] = field(default_factory=list)
@@ -76,6 +80,12 @@ class FakeTarget:
             raise self.refusals.pop(0)
         handle = Handle(kind=self.kind, compute=plan.compute, id=f"{plan.run_id}/{plan.attempt}")
         self.submitted.append(handle.id)
+        if handle.id in self.voided:
+            self.seen[handle.id] = lambda h: Ended(
+                handle=h, exit_code=None, outcome="void", error="its start was voided"
+            )
+            return handle
+        self.started.add(handle.id)
         self.seen.setdefault(handle.id, lambda h: Running(handle=h, phase=State.RUNNING, started=1_000_000_010.0))
         return handle
 
@@ -95,6 +105,17 @@ class FakeTarget:
     def cancel(self, handle: Handle, *, grace: float = 10.0) -> None:
         del grace
         self.canceled.append(handle.id)
+
+    def void(self, attempt: Attempt, reason: str) -> bool:
+        del reason
+        job = f"{attempt.run_id}/{attempt.number}"
+        if job in self.started:
+            return False
+        self.voided.add(job)
+        return True
+
+    def forget(self, attempt: Attempt) -> None:
+        self.voided.discard(f"{attempt.run_id}/{attempt.number}")
 
     def logs(self, handle: Handle, offset: int, limit: int = 1 << 20) -> LogChunk:
         data = f"log of {handle.id}\n".encode()[offset : offset + limit]

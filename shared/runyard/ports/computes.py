@@ -16,6 +16,11 @@ class Compute:
     limit: int
     """How many runs it carries at a time."""
     paused: bool = False
+    spot: bool = False
+    """Whether its machines may be taken back at any time: preempted runs get three new attempts unless they say otherwise."""
+    deadlines: dict[str, float] = field(default_factory=dict)
+    """Seconds that a run may be in a state here, by the state's name, where that is not the default of
+    :mod:`runyard.runs.deadlines`."""
     options: dict[str, object] = field(default_factory=dict)
     """The kind's own settings, validated by the kind."""
     schema: int = 1

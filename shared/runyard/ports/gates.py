@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+AGEING: Final = 3600.0
+"""Seconds of waiting that outweigh one step of priority, so that no run waits for ever behind more urgent ones.
+
+As all entries age alike, their order never changes while they wait: it is that of ``enqueued - AGEING * priority``.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,9 +19,16 @@ class Waiting:
 
     run_id: str
     priority: int
-    """Higher goes first."""
+    """Higher goes first, unless the other has waited :data:`AGEING` seconds longer for each step."""
     enqueued: float
     """Among equals the older goes first."""
+    not_before: float = 0.0
+    """Until then it keeps its place and is passed over: its last try was refused for a passing reason."""
+
+    @property
+    def rank(self) -> float:
+        """The place in the order of going: the lowest goes first, then the lowest id."""
+        return self.enqueued - AGEING * self.priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +56,12 @@ class Gate:
     """How many runs wait."""
     taken: int
     """How many slots are held."""
+    draining: bool = False
+    """Whether its host is about to go: no slots are handed out, and what runs goes on."""
+    blocked_until: float = 0.0
+    """Until then no slots are handed out: the compute asked for it, or has no room now."""
+    blocked_reason: str = ""
+    """What it said."""
 
 
 class Gates(Protocol):
@@ -50,6 +69,14 @@ class Gates(Protocol):
 
     def configure(self, compute: str, *, limit: int, paused: bool = False) -> None:
         """Create the gate, or set its limit and whether it hands out slots."""
+        ...
+
+    def drain(self, *, on: bool) -> None:
+        """Let every gate hand out no more slots (``on``), or end that. Gates made later are not concerned."""
+        ...
+
+    def block(self, compute: str, *, until: float, reason: str) -> None:
+        """Hand out no slots before ``until``; a later time that was set before stays."""
         ...
 
     def get(self, compute: str) -> Gate | None:
@@ -61,7 +88,7 @@ class Gates(Protocol):
         ...
 
     def wait(self, compute: str, entry: Waiting) -> None:
-        """Put a run on the waiting list; does nothing if it is there already or holds a slot.
+        """Put a run on the waiting list; does nothing if it is there already or holds a slot of this compute.
 
         Raises:
             NotFoundError: if there is no such gate.
@@ -69,7 +96,7 @@ class Gates(Protocol):
         ...
 
     def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
-        """The head of the waiting list, in order (priority, then age, then id)."""
+        """The head of the waiting list, in order (:attr:`Waiting.rank`, then id)."""
         ...
 
     def position(self, compute: str, run_id: str) -> int | None:
@@ -81,7 +108,10 @@ class Gates(Protocol):
         ...
 
     def take(self, compute: str, *, at: float, most: int | None = None) -> Sequence[Slot]:
-        """Move the first waiting runs to free slots; nothing while paused. Returns the new slots."""
+        """Move the first waiting runs whose time has come (``not_before`` ≤ ``at``) to free slots; returns the new slots.
+
+        Nothing while the gate is paused, draining or blocked.
+        """
         ...
 
     def slots(self, compute: str) -> Sequence[Slot]:
@@ -89,7 +119,7 @@ class Gates(Protocol):
         ...
 
     def room(self, compute: str) -> int:
-        """How many slots are free; 0 while paused, or if there is no such gate."""
+        """How many slots are free; 0 while paused or draining, or if there is no such gate."""
         ...
 
     def release(self, compute: str, run_id: str) -> bool:

@@ -3,8 +3,8 @@
 A kind is a class with these methods, named in the registry (``runyard.targets``) or by an entry point of the group
 ``runyard.targets``. The use cases call them in this order::
 
-    plan (pure) → prepare (may repeat) → submit (returns at once) → poll … → cleanup
-                                                                     └→ cancel, logs at any time
+    plan (pure) → prepare (may repeat) → submit (returns at once) → poll … → cleanup … → forget
+                                            └→ void                 └→ cancel, logs at any time
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from runyard.ports.blobs import BlobStore
 from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute
 from runyard.ports.secrets import Secrets
-from runyard.runs.model import Handle, Run
+from runyard.runs.model import Attempt, Handle, Run
 from runyard.runs.states import State
 
 
@@ -93,8 +93,8 @@ class Ended:
     exit_code: int | None
     """The script's; ``None`` if the script never ran or its code is unknown."""
     outcome: str
-    """``exited``, ``timeout``, ``canceled``, ``interrupted`` (started, gone, no result), ``failed`` (could not be
-    prepared: ``error`` says why) or ``void`` (its start was refused)."""
+    """``exited``, ``timeout``, ``canceled``, ``interrupted`` (started, gone, no result), ``preempted`` (the platform took the
+    machine back), ``failed`` (could not be prepared: ``error`` says why) or ``void`` (its start was refused)."""
     error: str = ""
     """One sentence, when ``outcome`` is not ``exited``."""
     error_class: str = ""
@@ -102,6 +102,8 @@ class Ended:
     ended: float | None = None
     log_bytes: int | None = None
     log_complete: bool = True
+    collected: bool = True
+    """Whether logs, outputs and metrics are in the blob store. Until then the run is ``Finalizing``, within its deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,23 @@ class ComputeTarget(Protocol):
         script start once.
 
         Raises:
-            TargetError: or one of its subclasses.
+            ThrottledError, CapacityError, QuotaError: if the compute answered that it does not take the job. Nothing of it
+                is there then.
+            TargetError: of any other class, if the job may or may not be there (the reply was lost, say). The caller settles
+                that by :meth:`void` before it does anything else with the run.
+        """
+        ...
+
+    def void(self, attempt: Attempt, reason: str) -> bool:
+        """Keep an attempt's script from starting, whether its job is there already, comes later, or never does.
+
+        Creates the attempt's start register (create-if-absent) with ``void`` and the reason. Repeatable.
+
+        Returns:
+            Whether it is void now. ``False``: its script started, or was about to; the register says ``started``.
+
+        Raises:
+            TargetError: if the register could not be reached; nothing is known then.
         """
         ...
 
@@ -202,6 +220,10 @@ class ComputeTarget(Protocol):
 
     def cleanup(self, handle: Handle) -> None:
         """Remove what the attempt left on the compute (not its logs, outputs or start register). Repeatable."""
+        ...
+
+    def forget(self, attempt: Attempt) -> None:
+        """Remove the start register of an attempt whose run is deleted: no message can ask for it any more. Repeatable."""
         ...
 
     def close(self) -> None:

@@ -56,6 +56,7 @@ def job_spec(
         node_count=meant.node_count,
         retries=config.runyard.retries,
         on_preemption=config.runyard.on_preemption,
+        fallback=tuple(config.runyard.fallback),
         runconfig=origin_text,
     )
 

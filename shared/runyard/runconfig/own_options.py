@@ -28,8 +28,8 @@ class RunyardOptions:
 
     retries: int = option(0, within=(0, 100))
     """New attempts after the script failed."""
-    on_preemption: int = option(0, key="on_preemption", within=(0, 100))
-    """New attempts after the platform took the machine back."""
+    on_preemption: int | None = option(None, key="on_preemption", within=(0, 100))
+    """New attempts after the platform took the machine back; by default 3 on a compute declared spot, else none."""
     priority: int = option(0, within=(-100, 100))
     """Higher goes first; what the event says, unless it is 0, comes before this."""
     requirements: Requirements = option(Requirements)

@@ -59,7 +59,11 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     watched_directories: tuple[str, ...] = ("logs",)
     node_count: int = 1
     retries: int = 0
-    on_preemption: int = 0
+    """New attempts after the script failed."""
+    on_preemption: int | None = None
+    """New attempts after the platform took the machine back; ``None`` = what the compute says (0, or 3 on a spot one)."""
+    fallback: tuple[str, ...] = ()
+    """Computes to try in turn when one has no capacity or quota."""
     runconfig: str = ""
     """Which run configuration counted, for people: ``aml_config/local.runconfig in the snapshot``."""
 
@@ -146,6 +150,18 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     handle: Handle | None = None
     tries: int = 0
     """Submissions in a row that the compute refused for a passing reason; 0 after one that it took."""
+    refused_since: float | None = None
+    """When the first of these was."""
+    not_before: float | None = None
+    """While it waits: when it may be tried again."""
+    passed: tuple[str, ...] = ()
+    """Computes that had no room for it since one took it last: the next fallback is none of these."""
+    failures: int = 0
+    """New attempts that were made because its script failed."""
+    preemptions: int = 0
+    """New attempts that were made because the platform took the machine back."""
+    giving_up: RunError | None = None
+    """Why its attempt was asked to end, if not by a cancel: it becomes the run's error when nothing of it runs any more."""
     cancel_requested: bool = False
     error: RunError | None = None
     exit_code: int | None = None

@@ -15,27 +15,36 @@ _CONFIGURE: Final = (
     " ON CONFLICT (compute) DO UPDATE SET slot_limit = excluded.slot_limit, paused = excluded.paused"
 )
 _GATES: Final = (
-    "SELECT compute, slot_limit, paused, generation, next_at,"
+    "SELECT compute, slot_limit, paused, generation, next_at, draining, blocked_until, blocked_reason,"
     " (SELECT count(*) FROM waiting WHERE waiting.compute = gates.compute),"
     " (SELECT count(*) FROM slots WHERE slots.compute = gates.compute) FROM gates"
 )
 _WAIT: Final = (
-    "INSERT INTO waiting (compute, run_id, rank, enqueued) SELECT ?1, ?2, ?3, ?4"
+    "INSERT INTO waiting (compute, run_id, rank, enqueued, priority, not_before) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
     " WHERE EXISTS (SELECT 1 FROM gates WHERE compute = ?1)"
     " AND NOT EXISTS (SELECT 1 FROM slots WHERE compute = ?1 AND run_id = ?2) ON CONFLICT DO NOTHING"
 )
-_HEAD: Final = "SELECT run_id, rank, enqueued FROM waiting WHERE compute = ? ORDER BY rank, enqueued, run_id LIMIT ?"
+_HEAD: Final = (
+    "SELECT run_id, priority, enqueued, not_before FROM waiting WHERE compute = ? ORDER BY rank, run_id LIMIT ?"
+)
+_DUE: Final = "SELECT run_id FROM waiting WHERE compute = ? AND not_before <= ? ORDER BY rank, run_id LIMIT ?"
 _AHEAD: Final = (
     "SELECT (SELECT count(*) FROM waiting AS other WHERE other.compute = me.compute"
-    " AND (other.rank, other.enqueued, other.run_id) <= (me.rank, me.enqueued, me.run_id))"
+    " AND (other.rank, other.run_id) <= (me.rank, me.run_id))"
     " FROM waiting AS me WHERE me.compute = ? AND me.run_id = ?"
 )
 _LEAVE: Final = "DELETE FROM waiting WHERE compute = ? AND run_id = ?"
 _FILL: Final = "INSERT INTO slots (compute, run_id, number, taken) VALUES (?, ?, ?, ?)"
 _RELEASE: Final = "DELETE FROM slots WHERE compute = ? AND run_id = ?"
 _ROOM: Final = (
-    "SELECT slot_limit - (SELECT count(*) FROM slots WHERE compute = ?1) FROM gates WHERE compute = ?1 AND NOT paused"
+    "SELECT slot_limit - (SELECT count(*) FROM slots WHERE compute = ?1) FROM gates"
+    " WHERE compute = ?1 AND NOT paused AND NOT draining"
 )
+_BLOCK: Final = (
+    "UPDATE gates SET blocked_until = max(blocked_until, ?2),"
+    " blocked_reason = CASE WHEN ?2 > blocked_until THEN ?3 ELSE blocked_reason END WHERE compute = ?1"
+)
+_STATE: Final = "SELECT slot_limit, paused OR draining OR blocked_until > ? FROM gates WHERE compute = ?"
 _ARMED: Final = "SELECT 1 FROM gates WHERE compute = ? AND next_at IS NOT NULL"
 _ARM: Final = (
     "UPDATE gates SET generation = generation + 1, next_at = ? WHERE compute = ? AND next_at IS NULL"
@@ -66,6 +75,19 @@ class EmbeddedGates:
         rows = self._database.read(f"{_GATES} WHERE compute = ?", (compute,))
         return _gate(rows[0]) if rows else None
 
+    def drain(self, *, on: bool) -> None:
+        """Let every gate hand out no more slots, or end that."""
+        self._database.write(_run("UPDATE gates SET draining = ?", on), durable=True)
+
+    def block(self, compute: str, *, until: float, reason: str) -> None:
+        """Hand out no slots before ``until``; see the port."""
+
+        def work(db: sqlite3.Connection) -> None:
+            if db.execute(_BLOCK, (compute, until, reason)).rowcount == 0:
+                _must_exist(db, compute)
+
+        self._database.write(work)
+
     def list(self) -> Sequence[Gate]:
         """Every gate."""
         return [_gate(row) for row in self._database.read(f"{_GATES} ORDER BY compute")]
@@ -74,16 +96,18 @@ class EmbeddedGates:
         """Put a run on the waiting list; see the port."""
 
         def work(db: sqlite3.Connection) -> None:
-            row = (compute, entry.run_id, -entry.priority, entry.enqueued)
-            if db.execute(_WAIT, row).rowcount == 0:
+            if db.execute(_WAIT, _row(compute, entry)).rowcount == 0:
                 _must_exist(db, compute)
 
         self._database.write(work)
 
     def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
-        """The head of the waiting list, in order (priority, then age, then id)."""
+        """The head of the waiting list, in order."""
         rows = self._database.look(_HEAD, (compute, limit))
-        return [Waiting(run_id=run_id, priority=-rank, enqueued=enqueued) for run_id, rank, enqueued in rows]
+        return [
+            Waiting(run_id=run_id, priority=priority, enqueued=enqueued, not_before=not_before)
+            for run_id, priority, enqueued, not_before in rows
+        ]
 
     def position(self, compute: str, run_id: str) -> int | None:
         """1 for the next to go; ``None`` if it does not wait."""
@@ -95,17 +119,17 @@ class EmbeddedGates:
         return self._database.write(_run(_LEAVE, compute, run_id)) > 0
 
     def take(self, compute: str, *, at: float, most: int | None = None) -> Sequence[Slot]:
-        """Move the first waiting runs to free slots; nothing while paused. Returns the new slots."""
+        """Move the first waiting runs to free slots; see the port."""
 
         def work(db: sqlite3.Connection) -> list[Slot]:
-            gate = db.execute("SELECT slot_limit, paused FROM gates WHERE compute = ?", (compute,)).fetchone()
+            gate = db.execute(_STATE, (at, compute)).fetchone()
             if gate is None or gate[1]:
                 return []
             held = {row[0] for row in db.execute("SELECT number FROM slots WHERE compute = ?", (compute,))}
             free = gate[0] - len(held) if most is None else min(most, gate[0] - len(held))
             if free <= 0:
                 return []
-            heads = db.execute(_HEAD, (compute, free)).fetchall()
+            heads = db.execute(_DUE, (compute, at, free)).fetchall()
             indexes = (index for index in range(gate[0]) if index not in held)
             slots = [Slot(run_id=head[0], index=index, taken=at) for head, index in zip(heads, indexes, strict=False)]
             for slot in slots:
@@ -123,7 +147,7 @@ class EmbeddedGates:
         return [Slot(run_id=run_id, index=number, taken=taken) for run_id, number, taken in rows]
 
     def room(self, compute: str) -> int:
-        """How many slots are free; 0 while paused, or if there is no such gate."""
+        """How many slots are free; see the port."""
         rows = self._database.look(_ROOM, (compute,))
         return max(rows[0][0], 0) if rows else 0
 
@@ -137,7 +161,7 @@ class EmbeddedGates:
         def work(db: sqlite3.Connection) -> bool:
             if db.execute(_RELEASE, (compute, entry.run_id)).rowcount == 0:
                 return False
-            db.execute(_WAIT, (compute, entry.run_id, -entry.priority, entry.enqueued))
+            db.execute(_WAIT, _row(compute, entry))
             return True
 
         return self._database.write(work)
@@ -169,6 +193,10 @@ class EmbeddedGates:
         return self._database.write(_run(_DISARM, compute, generation)) > 0
 
 
+def _row(compute: str, entry: Waiting) -> tuple[object, ...]:
+    return compute, entry.run_id, entry.rank, entry.enqueued, entry.priority, entry.not_before
+
+
 def _run(sql: str, *args: object) -> Callable[[sqlite3.Connection], int]:
     """A write of one statement; it returns how many rows it changed."""
     return lambda db: db.execute(sql, args).rowcount
@@ -180,7 +208,7 @@ def _must_exist(db: sqlite3.Connection, compute: str) -> None:
 
 
 def _gate(row: tuple[Any, ...]) -> Gate:
-    compute, limit, paused, generation, next_at, waiting, taken = row
+    compute, limit, paused, generation, next_at, draining, blocked_until, blocked_reason, waiting, taken = row
     return Gate(
         compute=compute,
         limit=limit,
@@ -189,4 +217,7 @@ def _gate(row: tuple[Any, ...]) -> Gate:
         next_at=next_at,
         waiting=waiting,
         taken=taken,
+        draining=bool(draining),
+        blocked_until=blocked_until,
+        blocked_reason=blocked_reason,
     )

@@ -112,13 +112,29 @@ _DOCUMENTS: Final = (
     ) WITHOUT ROWID""",
 )
 
+Migrations = Sequence[Sequence[str]]
+
 _TOMBSTONES_BY_AGE: Final = ("CREATE INDEX tombstones ON identities (deleted_at) WHERE deleted_at IS NOT NULL",)
 
-Migrations = Sequence[Sequence[str]]
+_ORDER_WITH_AGEING: Final = (
+    "DROP INDEX waiting_in_order",
+    "ALTER TABLE waiting RENAME COLUMN rank TO old_rank",
+    # `rank` is Waiting.rank: when it was enqueued, moved by an hour for each step of its priority.
+    "ALTER TABLE waiting ADD COLUMN rank REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE waiting ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE waiting ADD COLUMN not_before REAL NOT NULL DEFAULT 0",
+    "UPDATE waiting SET priority = -old_rank, rank = enqueued + 3600.0 * old_rank",
+    "ALTER TABLE waiting DROP COLUMN old_rank",
+    "CREATE INDEX waiting_in_order ON waiting (compute, rank, run_id)",
+    "ALTER TABLE gates ADD COLUMN draining INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE gates ADD COLUMN blocked_until REAL NOT NULL DEFAULT 0",
+    "ALTER TABLE gates ADD COLUMN blocked_reason TEXT NOT NULL DEFAULT ''",
+)
 
 MIGRATIONS: Final[Migrations] = (
     (*_RUNS, *_GATES, *_QUEUE, *_DOCUMENTS),
     _TOMBSTONES_BY_AGE,
+    _ORDER_WITH_AGEING,
 )
 """What takes a file from version n to n + 1, by n. Version 0 is an empty file."""
 

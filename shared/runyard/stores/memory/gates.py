@@ -14,13 +14,16 @@ from runyard.ports.gates import Gate, Slot, Waiting
 class _Gate:
     limit: int
     paused: bool
+    draining: bool = False
+    blocked_until: float = 0.0
+    blocked_reason: str = ""
     generation: int = 0
     next_at: float | None = None
     waiting: dict[str, Waiting] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
 
     def in_order(self) -> list[Waiting]:
-        return sorted(self.waiting.values(), key=lambda entry: (-entry.priority, entry.enqueued, entry.run_id))
+        return sorted(self.waiting.values(), key=lambda entry: (entry.rank, entry.run_id))
 
 
 class MemoryGates:
@@ -50,7 +53,23 @@ class MemoryGates:
                 next_at=gate.next_at,
                 waiting=len(gate.waiting),
                 taken=len(gate.slots),
+                draining=gate.draining,
+                blocked_until=gate.blocked_until,
+                blocked_reason=gate.blocked_reason,
             )
+
+    def drain(self, *, on: bool) -> None:
+        """Let every gate hand out no more slots, or end that."""
+        with self._lock:
+            for gate in self._gates.values():
+                gate.draining = on
+
+    def block(self, compute: str, *, until: float, reason: str) -> None:
+        """Hand out no slots before ``until``; see the port."""
+        with self._lock:
+            gate = self._existing(compute)
+            if until > gate.blocked_until:
+                gate.blocked_until, gate.blocked_reason = until, reason
 
     def list(self) -> Sequence[Gate]:
         """Every gate."""
@@ -65,7 +84,7 @@ class MemoryGates:
                 gate.waiting.setdefault(entry.run_id, entry)
 
     def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
-        """The head of the waiting list, in order (priority, then age, then id)."""
+        """The head of the waiting list, in order."""
         with self._lock:
             gate = self._gates.get(compute)
             return [] if gate is None else gate.in_order()[:limit]
@@ -82,15 +101,15 @@ class MemoryGates:
             return gate is not None and gate.waiting.pop(run_id, None) is not None
 
     def take(self, compute: str, *, at: float, most: int | None = None) -> Sequence[Slot]:
-        """Move the first waiting runs to free slots; nothing while paused. Returns the new slots."""
+        """Move the first waiting runs to free slots; see the port."""
         with self._lock:
             gate = self._gates.get(compute)
-            if gate is None or gate.paused:
+            if gate is None or gate.paused or gate.draining or gate.blocked_until > at:
                 return []
             free = gate.limit - len(gate.slots) if most is None else min(most, gate.limit - len(gate.slots))
             held = {slot.index for slot in gate.slots.values()}
             indexes = (index for index in range(gate.limit) if index not in held)
-            heads = gate.in_order()[: max(free, 0)]
+            heads = [entry for entry in gate.in_order() if entry.not_before <= at][: max(free, 0)]
             slots = [Slot(run_id=head.run_id, index=i, taken=at) for head, i in zip(heads, indexes, strict=False)]
             for slot in slots:
                 del gate.waiting[slot.run_id]
@@ -104,10 +123,11 @@ class MemoryGates:
             return [] if gate is None else sorted(gate.slots.values(), key=lambda slot: slot.index)
 
     def room(self, compute: str) -> int:
-        """How many slots are free; 0 while paused, or if there is no such gate."""
+        """How many slots are free; see the port."""
         with self._lock:
             gate = self._gates.get(compute)
-            return 0 if gate is None or gate.paused else max(gate.limit - len(gate.slots), 0)
+            closed = gate is None or gate.paused or gate.draining
+            return 0 if gate is None or closed else max(gate.limit - len(gate.slots), 0)
 
     def release(self, compute: str, run_id: str) -> bool:
         """Free the run's slot; whether it held one."""

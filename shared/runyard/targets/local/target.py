@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from runyard.errors import ConfigError, RunyardError, StorageFullError, TargetError, TransientError
@@ -24,7 +25,7 @@ from runyard.ports import (
 from runyard.runner import register, result
 from runyard.runner.places import Places, lay_out
 from runyard.runner.plain import NO_FILE, open_plain
-from runyard.runs.model import Handle
+from runyard.runs.model import Attempt, Handle
 from runyard.runs.states import State
 from runyard.targets.local import options
 from runyard.targets.local.connection import PROMPT, Refused
@@ -134,19 +135,33 @@ class LocalTarget:
     def cancel(self, handle: Handle, *, grace: float = 10.0) -> None:
         """Void the start if the job has not begun, else ask the supervisor to end it; see the port."""
         _, _, name = split_handle(handle)
-        places = self._places(handle)
         try:
-            if register.read(places.register) is None:
-                lay_out(str(self._root))
-                if register.win(places.register, f"{register.VOID} canceled before it started"):
-                    self._supervisor.forget(name)
-                    self._news(handle.compute)
-                    return
+            if self._void(self._places(handle), name, "canceled before it started"):
+                self._news(handle.compute)
+                return
             ended = self._ending(handle) is not None
         except OSError as error:
             raise TransientError(f"the start of {handle} could not be voided: {error.strerror}") from error
         if not ended:
             self._supervisor.ask("cancel", PROMPT, name=name, grace=grace)
+
+    def void(self, attempt: Attempt, reason: str) -> bool:
+        """Keep an attempt's script from starting; see the port."""
+        places = Places(str(self._root), attempt.run_id, attempt.number, attempt.name)
+        try:
+            return self._void(places, attempt.name, reason)
+        except OSError as error:
+            raise TransientError(f"the start of {attempt.run_id} could not be voided: {error.strerror}") from error
+
+    def _void(self, places: Places, name: str, reason: str) -> bool:
+        decided = register.read(places.register)
+        if decided is None:
+            lay_out(str(self._root))
+            if register.win(places.register, f"{register.VOID} {reason}"):
+                self._supervisor.forget(name)
+                return True
+            decided = register.read(places.register)
+        return decided is not None and decided.word == register.VOID
 
     def logs(self, handle: Handle, offset: int, limit: int = 1 << 20) -> LogChunk:
         """A piece of the driver log; see the port."""
@@ -171,6 +186,15 @@ class LocalTarget:
         Its supervisor removes the working directory by itself, once the machine is quiet.
         """
         self._supervisor.forget(split_handle(handle)[2])
+
+    def forget(self, attempt: Attempt) -> None:
+        """Remove an attempt's start register; see the port."""
+        places = Places(str(self._root), attempt.run_id, attempt.number, attempt.name)
+        for path in (places.register, places.refused):
+            try:
+                Path(path).unlink(missing_ok=True)
+            except OSError as error:
+                raise TransientError(f"{path} could not be removed: {error.strerror}") from error
 
     def close(self) -> None:
         """Let go of the supervisor; jobs go on."""
