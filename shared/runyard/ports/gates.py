@@ -39,6 +39,15 @@ class Slot:
     index: int
     """0 to limit - 1, the smallest that was free: a GPU's number, for instance."""
     taken: float
+    priority: int = 0
+    enqueued: float = 0.0
+    """These two as they were on the waiting list, so that a run which goes back has its old place."""
+
+    def waiting(self, *, not_before: float = 0.0) -> Waiting:
+        """The entry to put the run back with."""
+        return Waiting(
+            run_id=self.run_id, priority=self.priority, enqueued=self.enqueued or self.taken, not_before=not_before
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +97,9 @@ class Gates(Protocol):
         ...
 
     def wait(self, compute: str, entry: Waiting) -> None:
-        """Put a run on the waiting list; does nothing if it is there already or holds a slot of this compute.
+        """Put a run on the waiting list; does nothing if it holds a slot of this compute.
+
+        If it is there already it keeps its place, and the earlier ``not_before`` of the two counts.
 
         Raises:
             NotFoundError: if there is no such gate.

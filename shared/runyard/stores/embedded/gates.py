@@ -22,19 +22,22 @@ _GATES: Final = (
 _WAIT: Final = (
     "INSERT INTO waiting (compute, run_id, rank, enqueued, priority, not_before) SELECT ?1, ?2, ?3, ?4, ?5, ?6"
     " WHERE EXISTS (SELECT 1 FROM gates WHERE compute = ?1)"
-    " AND NOT EXISTS (SELECT 1 FROM slots WHERE compute = ?1 AND run_id = ?2) ON CONFLICT DO NOTHING"
+    " AND NOT EXISTS (SELECT 1 FROM slots WHERE compute = ?1 AND run_id = ?2)"
+    " ON CONFLICT DO UPDATE SET not_before = min(not_before, excluded.not_before)"
 )
 _HEAD: Final = (
     "SELECT run_id, priority, enqueued, not_before FROM waiting WHERE compute = ? ORDER BY rank, run_id LIMIT ?"
 )
-_DUE: Final = "SELECT run_id FROM waiting WHERE compute = ? AND not_before <= ? ORDER BY rank, run_id LIMIT ?"
+_DUE: Final = (
+    "SELECT run_id, priority, enqueued FROM waiting WHERE compute = ? AND not_before <= ? ORDER BY rank, run_id LIMIT ?"
+)
 _AHEAD: Final = (
     "SELECT (SELECT count(*) FROM waiting AS other WHERE other.compute = me.compute"
     " AND (other.rank, other.run_id) <= (me.rank, me.run_id))"
     " FROM waiting AS me WHERE me.compute = ? AND me.run_id = ?"
 )
 _LEAVE: Final = "DELETE FROM waiting WHERE compute = ? AND run_id = ?"
-_FILL: Final = "INSERT INTO slots (compute, run_id, number, taken) VALUES (?, ?, ?, ?)"
+_FILL: Final = "INSERT INTO slots (compute, run_id, number, taken, priority, enqueued) VALUES (?, ?, ?, ?, ?, ?)"
 _RELEASE: Final = "DELETE FROM slots WHERE compute = ? AND run_id = ?"
 _ROOM: Final = (
     "SELECT slot_limit - (SELECT count(*) FROM slots WHERE compute = ?1) FROM gates"
@@ -131,10 +134,13 @@ class EmbeddedGates:
                 return []
             heads = db.execute(_DUE, (compute, at, free)).fetchall()
             indexes = (index for index in range(gate[0]) if index not in held)
-            slots = [Slot(run_id=head[0], index=index, taken=at) for head, index in zip(heads, indexes, strict=False)]
+            slots = [
+                Slot(run_id=run_id, index=index, taken=at, priority=priority, enqueued=enqueued)
+                for (run_id, priority, enqueued), index in zip(heads, indexes, strict=False)
+            ]
             for slot in slots:
                 db.execute(_LEAVE, (compute, slot.run_id))
-                db.execute(_FILL, (compute, slot.run_id, slot.index, at))
+                db.execute(_FILL, (compute, slot.run_id, slot.index, at, slot.priority, slot.enqueued))
             return slots
 
         return self._database.write(work)
@@ -142,9 +148,12 @@ class EmbeddedGates:
     def slots(self, compute: str) -> Sequence[Slot]:
         """Every slot held, by index."""
         rows = self._database.look(
-            "SELECT run_id, number, taken FROM slots WHERE compute = ? ORDER BY number", (compute,)
+            "SELECT run_id, number, taken, priority, enqueued FROM slots WHERE compute = ? ORDER BY number", (compute,)
         )
-        return [Slot(run_id=run_id, index=number, taken=taken) for run_id, number, taken in rows]
+        return [
+            Slot(run_id=run_id, index=number, taken=taken, priority=priority, enqueued=enqueued)
+            for run_id, number, taken, priority, enqueued in rows
+        ]
 
     def room(self, compute: str) -> int:
         """How many slots are free; see the port."""

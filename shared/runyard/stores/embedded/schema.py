@@ -126,6 +126,8 @@ _ORDER_WITH_AGEING: Final = (
     "UPDATE waiting SET priority = -old_rank, rank = enqueued + 3600.0 * old_rank",
     "ALTER TABLE waiting DROP COLUMN old_rank",
     "CREATE INDEX waiting_in_order ON waiting (compute, rank, run_id)",
+    "ALTER TABLE slots ADD COLUMN priority INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE slots ADD COLUMN enqueued REAL NOT NULL DEFAULT 0",
     "ALTER TABLE gates ADD COLUMN draining INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE gates ADD COLUMN blocked_until REAL NOT NULL DEFAULT 0",
     "ALTER TABLE gates ADD COLUMN blocked_reason TEXT NOT NULL DEFAULT ''",

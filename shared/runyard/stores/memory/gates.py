@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import RLock
 
 from runyard.errors import NotFoundError
@@ -80,8 +80,11 @@ class MemoryGates:
         """Put a run on the waiting list; see the port."""
         with self._lock:
             gate = self._existing(compute)
-            if entry.run_id not in gate.slots:
-                gate.waiting.setdefault(entry.run_id, entry)
+            if entry.run_id in gate.slots:
+                return
+            there = gate.waiting.setdefault(entry.run_id, entry)
+            if entry.not_before < there.not_before:
+                gate.waiting[entry.run_id] = replace(there, not_before=entry.not_before)
 
     def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
         """The head of the waiting list, in order."""
@@ -110,7 +113,10 @@ class MemoryGates:
             held = {slot.index for slot in gate.slots.values()}
             indexes = (index for index in range(gate.limit) if index not in held)
             heads = [entry for entry in gate.in_order() if entry.not_before <= at][: max(free, 0)]
-            slots = [Slot(run_id=head.run_id, index=i, taken=at) for head, i in zip(heads, indexes, strict=False)]
+            slots = [
+                Slot(run_id=head.run_id, index=i, taken=at, priority=head.priority, enqueued=head.enqueued)
+                for head, i in zip(heads, indexes, strict=False)
+            ]
             for slot in slots:
                 del gate.waiting[slot.run_id]
                 gate.slots[slot.run_id] = slot
