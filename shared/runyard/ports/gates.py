@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 AGEING: Final = 3600.0
@@ -39,8 +39,8 @@ class Slot:
     index: int
     """0 to limit - 1, the smallest that was free: a GPU's number, for instance."""
     taken: float
-    priority: int = 0
-    enqueued: float = 0.0
+    priority: int = field(default=0, compare=False)
+    enqueued: float = field(default=0.0, compare=False)
     """These two as they were on the waiting list, so that a run which goes back has its old place."""
 
     def waiting(self, *, not_before: float = 0.0) -> Waiting:
