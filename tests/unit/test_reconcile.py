@@ -168,6 +168,7 @@ def test_a_take_over_that_is_refused_fails_the_run() -> None:
     house = House()
     (run_id,) = started(house)
     house.target.seen[f"{run_id}/1"] = lambda h: Absent(handle=h)
+    house.target.started.clear()
     house.target.plan_error = UnsupportedError("the compute was changed meanwhile")
     house.clock.advance(400)
     house.settle()

@@ -9,19 +9,19 @@ import logging
 from typing import Final
 
 from runyard.accept import messages
+from runyard.dispatch.cancel import WAITING, cancel_waiting
 from runyard.dispatch.wakes import SUBMISSIONS, send_tick, wake_dispatch
 from runyard.errors import ConflictError
 from runyard.ports import Compute, Gate, Ports, Query
+from runyard.runs.deadlines import DEADLINES
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
-from runyard.runs.states import State
+from runyard.runs.states import CANCEL_REQUESTED, State
 
 OVERDUE: Final = 30.0
 """Seconds after its time when a watch counts as lost."""
 STALE: Final = 60.0
 """Seconds after which a ``NotStarted`` run's message counts as lost and is sent again."""
-NOT_STARTED_DEADLINE: Final = 15 * 60.0
-"""Seconds after which a run that was never accepted is ``Failed`` (DESIGN §2)."""
 ORPHANED: Final = 10 * 60.0
 """Seconds after which a waiting entry without a run's row is removed (DESIGN §3, rule 6)."""
 INTERVAL: Final = 1.0
@@ -38,7 +38,7 @@ def reconcile(ports: Ports) -> int:
             continue
         woken += _work_without_wake(ports, compute, gate)
         woken += _watch_without_tick(ports, compute, gate)
-    return woken + _never_accepted(ports)
+    return woken + _never_accepted(ports) + _canceled_waiting(ports)
 
 
 def _work_without_wake(ports: Ports, compute: Compute, gate: Gate) -> int:
@@ -74,15 +74,24 @@ def _never_accepted(ports: Ports) -> int:
     query = Query(statuses=frozenset({State.NOT_STARTED.value}), created_before=now - STALE, limit=200)
     runs = ports.runs.list(query).runs
     for run in runs:
-        if now - run.created > NOT_STARTED_DEADLINE:
+        if now - run.created > DEADLINES[State.NOT_STARTED]:
             _give_up(ports, run)
         else:
             ports.queue.send(SUBMISSIONS, messages.for_run(run.id))
     return len(runs)
 
 
+def _canceled_waiting(ports: Ports) -> int:
+    """Runs whose cancel was asked for and that still wait: they need no slot to end."""
+    query = Query(statuses=frozenset({CANCEL_REQUESTED}), limit=200)
+    runs = [run for run in ports.runs.list(query).runs if run.state in WAITING]
+    for run in runs:
+        cancel_waiting(ports, run, who="reconcile")
+    return len(runs)
+
+
 def _give_up(ports: Ports, run: Run) -> None:
-    minutes = int(NOT_STARTED_DEADLINE // 60)
+    minutes = int(DEADLINES[State.NOT_STARTED] // 60)
     reason = (
         f"was not accepted within {minutes} minutes; `runyard queue list` shows what is stuck, then submit it again"
     )
