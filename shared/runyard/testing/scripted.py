@@ -201,9 +201,10 @@ class ScriptedTarget:
         job = memory.job
         over = job is not None and job.is_over(now)
         there = memory.behaviour.log if job is not None and job.execution(now) is not None else b""
-        data = there[: memory.behaviour.log_cut if over else None][offset : offset + limit]
+        kept = there[: memory.behaviour.log_cut] if over else there
+        data = kept[offset : offset + limit]
         after = offset + len(data)
-        return LogChunk(data=data, next_offset=after, complete=over and not data)
+        return LogChunk(data=data, next_offset=after, complete=over and after >= len(kept))
 
     def cleanup(self, handle: Handle) -> None:
         """Remove what an attempt left. Its register and its result stay until it is forgotten."""
