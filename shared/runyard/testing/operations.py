@@ -28,7 +28,7 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
 READS: Final[Mapping[str, frozenset[str]]] = {
     "runs": frozenset({"get", "find", "list", "history", "attempts"}),
     "gates": frozenset({"get", "list", "waiting", "position", "slots", "room"}),
-    "queue": frozenset({"wait", "interrupt", "peek", "counts"}),
+    "queue": frozenset({"wait", "interrupt", "peek", "counts", "backlog"}),
     "blobs": frozenset({"head", "open", "staged", "list", "link", "stream"}),
     "computes": frozenset({"get", "list", "aliases"}),
     "webhooks": frozenset({"get", "list"}),

@@ -102,6 +102,12 @@ class ScriptedTarget:
         """Those that go on now on a compute."""
         return [ran for ran in self.executions if ran.compute == compute and ran.ended is None]
 
+    def has_job(self, job: str) -> bool:
+        """Whether a submission of ``<run id>/<attempt>`` ever took effect."""
+        run_id, _, attempt = job.rpartition("/")
+        memory = self._memories.get((run_id, int(attempt)))
+        return memory is not None and memory.job is not None
+
     def most_at_once(self, compute: str, *, since: float = -math.inf) -> int:
         """How many scripts ran at the same time on a compute at most, counted when one started, ``since`` that time."""
         ran = [one for one in self.executions if one.compute == compute]

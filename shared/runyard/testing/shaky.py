@@ -144,6 +144,10 @@ class ShakyQueue:
         """As the queue inside."""
         return self.inner.counts()
 
+    def backlog(self, name: str, most: int) -> int:
+        """As the queue inside."""
+        return self.inner.backlog(name, most)
+
     def redrive(self, *, source: str | None = None, most: int = 1000) -> int:
         """As the queue inside."""
         return self.inner.redrive(source=source, most=most)
