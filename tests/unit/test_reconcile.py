@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runyard.accept import drop
+from runyard.accept import drop, submit
 from runyard.computes import alias, overview, put, remove, resolve
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import (
@@ -12,8 +12,10 @@ from runyard.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from runyard.events.submission import Submission
 from runyard.ports import Absent
 from runyard.reconcile import is_known, prune, reconcile, recover, redrive, sweep
+from runyard.runs.model import Origin
 from runyard.runs.states import State
 from tests.fakes import snapshot
 from tests.unit.house import House, started, state
@@ -173,3 +175,42 @@ def test_a_take_over_that_is_refused_fails_the_run() -> None:
     house.clock.advance(400)
     house.settle()
     assert State.FAILED is state(house, run_id)
+
+
+def test_a_run_that_was_never_accepted_is_given_up_after_15_minutes_but_not_while_submissions_wait() -> None:
+    house = House()
+    house.ports.blobs.put("uploads", "a.zip", snapshot())
+    asked = Submission.of({"experiment": "exp", "snapshot": "uploads/a.zip"})
+    run, _ = submit(house.ports, asked, origin=Origin(source="api", name="me"), key="k")
+    house.clock.advance(12 * 3600)  # a night without a host
+    reconcile(house.ports)
+    assert State.NOT_STARTED is state(house, run.id)
+    for message in house.ports.queue.receive(SUBMISSIONS, most=10, lock=60):
+        house.ports.queue.complete(message)  # lost
+    reconcile(house.ports)
+    assert State.FAILED is state(house, run.id)
+    assert "was not accepted within 15 minutes" in house.only().reason
+
+
+def test_a_run_whose_submission_was_lost_is_sent_to_accept_again_after_a_minute() -> None:
+    house = House()
+    house.ports.blobs.put("uploads", "a.zip", snapshot())
+    asked = Submission.of({"experiment": "exp", "snapshot": "uploads/a.zip"})
+    run, _ = submit(house.ports, asked, origin=Origin(source="api", name="me"), key="k")
+    for message in house.ports.queue.receive(SUBMISSIONS, most=10, lock=60):
+        house.ports.queue.complete(message)  # lost
+    house.clock.advance(90)
+    reconcile(house.ports)
+    house.settle()
+    assert [f"{run.id}/1"] == house.target.submitted
+
+
+def test_a_watch_that_is_late_and_not_lost_is_not_overtaken_by_the_reconciler() -> None:
+    house = House()
+    (run_id,) = started(house)
+    house.target.end(f"{run_id}/1")
+    for _ in range(5):
+        house.clock.advance(120)  # each time later than the reconciler has patience
+        reconcile(house.ports)
+    house.settle()
+    assert State.COMPLETED is state(house, run_id)

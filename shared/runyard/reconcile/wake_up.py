@@ -6,6 +6,7 @@ It reads gates, the heads of waiting lists and slots, and the runs that are stil
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Final
 
 from runyard.accept import messages
@@ -25,6 +26,7 @@ STALE: Final = 60.0
 ORPHANED: Final = 10 * 60.0
 """Seconds after which a waiting entry without a run's row is removed (DESIGN §3, rule 6)."""
 INTERVAL: Final = 1.0
+PAGE: Final = 200
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +61,9 @@ def _watch_without_tick(ports: Ports, compute: Compute, gate: Gate) -> int:
     if gate.next_at is None:
         generation = ports.gates.arm(compute.name, next_at=now + INTERVAL) if gate.taken else None
     elif gate.next_at + OVERDUE < now:
-        log.warning("the watch of %s was overdue and is armed again", compute.name, extra={"action": "rearm"})
-        generation = ports.gates.advance(compute.name, gate.generation, next_at=now + INTERVAL)
+        log.warning("the watch of %s was overdue and is sent again", compute.name, extra={"action": "rearm"})
+        # Under the same generation: the message may be late and not lost, and must not be overtaken again and again.
+        generation = gate.generation
     else:
         generation = None
     if generation is None:
@@ -70,24 +73,37 @@ def _watch_without_tick(ports: Ports, compute: Compute, gate: Gate) -> int:
 
 
 def _never_accepted(ports: Ports) -> int:
-    now = ports.clock.now()
-    query = Query(statuses=frozenset({State.NOT_STARTED.value}), created_before=now - STALE, limit=200)
-    runs = ports.runs.list(query).runs
-    for run in runs:
+    """Runs that are ``NotStarted`` though no submission waits: their messages were lost."""
+    if ports.queue.wait((SUBMISSIONS,), 0.0):
+        return 0  # accept has not come to them yet, be it after a night without a host
+    now, count = ports.clock.now(), 0
+    for run in _with_status(ports, State.NOT_STARTED.value, created_before=now - STALE):
+        count += 1
         if now - run.created > DEADLINES[State.NOT_STARTED]:
             _give_up(ports, run)
         else:
             ports.queue.send(SUBMISSIONS, messages.for_run(run.id))
-    return len(runs)
+    return count
 
 
 def _canceled_waiting(ports: Ports) -> int:
     """Runs whose cancel was asked for and that still wait: they need no slot to end."""
-    query = Query(statuses=frozenset({CANCEL_REQUESTED}), limit=200)
-    runs = [run for run in ports.runs.list(query).runs if run.state in WAITING]
+    runs = [run for run in _with_status(ports, CANCEL_REQUESTED) if run.state in WAITING]
     for run in runs:
         cancel_waiting(ports, run, who="reconcile")
     return len(runs)
+
+
+def _with_status(ports: Ports, status: str, created_before: float | None = None) -> Iterator[Run]:
+    """Every run that shows this status."""
+    after: str | None = None
+    while True:
+        query = Query(statuses=frozenset({status}), created_before=created_before, limit=PAGE, after=after)
+        page = ports.runs.list(query)
+        yield from page.runs
+        if page.next is None:
+            return
+        after = page.next
 
 
 def _give_up(ports: Ports, run: Run) -> None:
