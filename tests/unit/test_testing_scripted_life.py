@@ -8,7 +8,8 @@ import random
 import pytest
 
 from runyard.errors import RunyardError, TransientError
-from runyard.ports import Compute, Ended, LogChunk, Observation, Running, Unreachable
+from runyard.ports import Absent, Compute, Ended, LogChunk, Observation, Running, Unreachable
+from runyard.runs.model import Handle
 from runyard.runs.states import State
 from runyard.testing import (
     Behaviour,
@@ -272,3 +273,14 @@ def test_only_the_targets_that_were_given_are_there(yard: Yard) -> None:
         targets.get("aci")
     assert yard.target.check(compute := Compute(name="c", kind="scripted", limit=1)) is compute
     yard.target.close()
+
+
+def test_the_truth_is_told_whatever_polls_say(yard: Yard) -> None:
+    polling(yard, unreachable=((0, math.inf),))
+    handle = yard.submit()
+    yard.clock.advance(100)
+    assert isinstance(yard.look(handle), Unreachable)
+    truth = yard.target.truth(handle)
+    assert isinstance(truth, Ended)
+    assert (0, 10.0) == (truth.exit_code, truth.ended)
+    assert isinstance(yard.target.truth(Handle(kind="scripted", compute="c", id="none/1")), Absent)

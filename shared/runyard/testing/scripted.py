@@ -113,6 +113,13 @@ class ScriptedTarget:
         ran = [one for one in self.executions if one.compute == compute]
         return max((_beside(ran, one) for one in ran if one.started >= since), default=0)
 
+    def truth(self, handle: Handle) -> Observation:
+        """What a poll would say of a job if nothing came between."""
+        run_id, attempt = _split(handle)
+        with self._lock:
+            found = [job for job in self._jobs() if (job.run_id, job.attempt) == (run_id, attempt)]
+        return found[-1].look(self.clock.now()) if found else self._look_without_job(handle)
+
     def refused_restarts(self, run_id: str) -> int:
         """How many times the platform started an ended job of a run again, and the register refused."""
         now = self.clock.now()
@@ -314,9 +321,11 @@ class ScriptedTarget:
         before = self._memories.get((run_id, attempt - 1))
         if number <= memory.behaviour.polling.stale and before is not None and before.job is not None:
             return before.job.look(now)
-        if memory.job is not None:
-            return memory.job.look(now)
-        if memory.void is not None:
+        return memory.job.look(now) if memory.job is not None else self._look_without_job(handle)
+
+    def _look_without_job(self, handle: Handle) -> Observation:
+        memory = self._memories.get(_split(handle))
+        if memory is not None and memory.void is not None:
             return Ended(handle=handle, exit_code=None, outcome="void", error=memory.void[1])
         return Absent(handle=handle, detail="there is no job of this name")
 
