@@ -11,7 +11,8 @@ from runyard.events.blob import BlobDrop
 from runyard.ports import BlobInfo, Ports
 
 DROP_CONTAINER: Final = "snapshots"
-PAGE: Final = 1000
+PAGE: Final = 5000
+"""Blobs that are listed in one go: Azure's own page. A folder is read anew for each."""
 SETTLED: Final = 30.0
 """Seconds since its last change before a blob counts as missed: its event may still be on the way."""
 

@@ -6,6 +6,7 @@ It reads gates, the heads of waiting lists and slots, and the runs that are stil
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
 from runyard.accept import messages
@@ -25,6 +26,10 @@ NOT_STARTED_DEADLINE: Final = 15 * 60.0
 ORPHANED: Final = 10 * 60.0
 """Seconds after which a waiting entry without a run's row is removed (DESIGN §3, rule 6)."""
 INTERVAL: Final = 1.0
+RESENT: Final = 200
+"""Runs whose message is sent again in one round, at most."""
+BUSY: Final = 2 * RESENT
+"""Messages on ``submissions`` from which on nothing counts as lost: what waits in line would only come twice."""
 
 log = logging.getLogger(__name__)
 
@@ -70,15 +75,22 @@ def _watch_without_tick(ports: Ports, compute: Compute, gate: Gate) -> int:
 
 
 def _never_accepted(ports: Ports) -> int:
-    now = ports.clock.now()
-    query = Query(statuses=frozenset({State.NOT_STARTED.value}), created_before=now - STALE, limit=200)
-    runs = ports.runs.list(query).runs
-    for run in runs:
-        if now - run.created > NOT_STARTED_DEADLINE:
-            _give_up(ports, run)
-        else:
-            ports.queue.send(SUBMISSIONS, messages.for_run(run.id))
-    return len(runs)
+    late = _not_started(ports, NOT_STARTED_DEADLINE)
+    for run in late:
+        _give_up(ports, run)
+    if ports.queue.backlog(SUBMISSIONS, BUSY) >= BUSY:
+        return len(late)
+    lost = _not_started(ports, STALE)
+    for run in lost:
+        ports.queue.send(SUBMISSIONS, messages.for_run(run.id))
+    return len(late) + len(lost)
+
+
+def _not_started(ports: Ports, seconds: float) -> Sequence[Run]:
+    """Runs that were asked for more than so many seconds ago and are not accepted yet."""
+    before = ports.clock.now() - seconds
+    query = Query(statuses=frozenset({State.NOT_STARTED.value}), created_before=before, limit=RESENT)
+    return ports.runs.list(query).runs
 
 
 def _give_up(ports: Ports, run: Run) -> None:
