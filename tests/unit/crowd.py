@@ -71,7 +71,6 @@ class EmbeddedHouse(House):
             target=compute,
             compute=compute,
             kind="fake",
-            snapshot=SnapshotRef(container="uploads", name="one.zip", etag="e", size=7),
             spec=JobSpec(script="train.py", arguments=()),
         )
 
@@ -82,7 +81,8 @@ class EmbeddedHouse(House):
         for number in numbers:
             ident = f"crowd_{int(sample.created)}_{sample.compute}{number:08}"
             created = sample.created + number * 0.01
-            runs.append(replace(sample, id=ident, identity=identity(ident), created=created))
+            zipped = SnapshotRef(container="snapshots", name=f"crowd/night-{number}.zip", etag="e", size=7)
+            runs.append(replace(sample, id=ident, identity=identity(ident), created=created, snapshot=zipped))
             events += [(ident, *row[1:]) for row in _event_rows(born.events)]  # type: ignore[attr-defined]
         db.executemany("INSERT INTO identities (identity, run_id) VALUES (?, ?)", [(r.identity, r.id) for r in runs])
         db.executemany(
