@@ -87,7 +87,7 @@ def test_the_sweep_finds_snapshots_that_raised_no_event() -> None:
     house.settle()
     assert "sweep" == house.only().origin.event_id
     assert 0 == sweep(house.ports)
-    assert is_known(house.ports, "snapshots", info.name, info.etag)
+    assert is_known(house.ports, "snapshots", info.name, info.etag, info.modified)
 
 
 def test_prune_removes_ended_runs_and_their_event_never_runs_again() -> None:
@@ -110,6 +110,20 @@ def test_prune_removes_ended_runs_and_their_event_never_runs_again() -> None:
     drop(house.ports, event)
     house.settle()
     assert [] == [run for run in house.runs() if run.state is not State.FAILED]
+
+
+def test_prune_keeps_the_snapshots_of_runs_that_have_not_ended() -> None:
+    house = House(limit=1)
+    first, second = started(house, 2)
+    house.target.end(f"{first}/1")
+    house.clock.advance(5)
+    house.settle()
+    house.clock.advance(100)
+    assert 1 == prune(house.ports, snapshots_older_than=10).snapshots
+    waiting = house.ports.runs.get(second)
+    assert waiting is not None
+    assert waiting.snapshot is not None
+    assert [waiting.snapshot.name] == [info.name for info in house.ports.blobs.list("snapshots")]
 
 
 def test_compute_names_kinds_and_limits_are_checked() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from runyard.computes import ensure_default
+from runyard.dispatch.turns import Turns
 from runyard.dispatch.wakes import WATCH, nudge
 from runyard.errors import ConfigError
 from runyard.ports import Clock, Ports, Queue, TargetContext
@@ -33,8 +34,13 @@ class Services:
     """What callers over the network must show; ``None`` = nobody may call over the network."""
     one_time_code: str | None = None
     """What the printed link holds; used up by its first use."""
+    turns: Turns = field(init=False)
+    """Who is at work on which compute, in this process."""
     _tidy: Callable[[], object] | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.ports.queue)
 
     def doctor(self) -> Sequence[Check]:
         """Check what a run needs here; each finding says how to mend it."""
