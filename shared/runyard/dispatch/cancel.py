@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from runyard.dispatch.wakes import WATCH, nudge
-from runyard.errors import ConflictError, NotFoundError, TargetError
+from runyard.errors import ConfigError, ConflictError, NotFoundError, TargetError
 from runyard.ports import Ports
 from runyard.runs.model import Run
 from runyard.runs.moves import Move, transition
@@ -14,14 +14,17 @@ from runyard.runs.states import State
 log = logging.getLogger(__name__)
 
 
-def request_cancel(ports: Ports, run_id: str, *, who: str) -> Run:
+def request_cancel(ports: Ports, run_id: str, *, who: str, force: bool = False) -> Run:
     """Ask for a run's end. Repeatable; on a run that has ended it changes nothing.
 
     A run that waits is ``Canceled`` at once; one on a compute when nothing of it runs there any more.
 
     Raises:
         NotFoundError: if there is no such run.
+        ConfigError: if it is to be forced, which this version does not do yet.
     """
+    if force:
+        raise ConfigError("a cancel cannot be forced yet; leave out --force")
     run = _flag(ports, run_id, who)
     if run.has_ended:
         return run
