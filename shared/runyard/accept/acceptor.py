@@ -133,7 +133,7 @@ def accept_run(ports: Ports, ident: str) -> Run:
     """
     run = ports.runs.get(ident)
     if run is None:
-        raise EventError(f"the message names the run {ident!r}, which does not exist")
+        raise EventError(f"the message names the run {ident!r}, which does not exist (any more); submit it anew")
     if run.state is State.QUEUED and run.compute:
         _wait(ports, run)
     if run.state is not State.NOT_STARTED:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from runyard.ports import Compute, Gate, Ports
-from runyard.runs.model import Run
+from runyard.runs.model import Event, Run
 from runyard.runs.states import State
 
 SPOT: Final = 3
@@ -80,6 +80,11 @@ class View:
         """New attempts that the run may have after the platform took its machine back."""
         said = self.run.spec.on_preemption if self.run.spec is not None else None
         return said if said is not None else SPOT if self.compute is not None and self.compute.spot else 0
+
+    def newest(self, who: str) -> Event | None:
+        """What somebody did to it last. An event that leaves the state as it is changes the reason on the row neither."""
+        events = [event for event in self.ports.runs.history(self.run.id) if event.who == who]
+        return events[-1] if events else None
 
     def asked_by(self) -> Said | None:
         """Who asked for its end, and when, as its history has it; the first of them."""

@@ -125,7 +125,7 @@ def _refusing(ports: Ports, gate: Gate) -> Iterator[Alarm]:
     if gate.blocked_until - now > LONG_BLOCK:
         detail = f"it takes nothing for another {lasting(gate.blocked_until - now)}: {gate.blocked_reason or 'no reason given'}"
     elif (head := _head(ports, gate)) is not None and now - (head.refused_since or now) > LONG_REFUSAL:
-        detail = f"it has refused {head.id} for {lasting(now - (head.refused_since or now))}: {head.reason}"
+        detail = f"it has refused {head.id} for {lasting(now - (head.refused_since or now))}: {_said_last(ports, head)}"
     if detail:
         yield Alarm(
             name=f"{gate.compute} refuses",
@@ -137,6 +137,11 @@ def _refusing(ports: Ports, gate: Gate) -> Iterator[Alarm]:
 def _head(ports: Ports, gate: Gate) -> Run | None:
     first = ports.gates.waiting(gate.compute, limit=1) if gate.waiting else ()
     return ports.runs.get(first[0].run_id) if first else None
+
+
+def _said_last(ports: Ports, run: Run) -> str:
+    events = ports.runs.history(run.id)
+    return events[-1].reason if events else run.reason
 
 
 def _unsupervised(ports: Ports, compute: Compute, gate: Gate, supervised: Callable[[], bool] | None) -> Iterator[Alarm]:

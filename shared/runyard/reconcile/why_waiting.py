@@ -32,11 +32,11 @@ def not_started(view: View, account: Account) -> None:
         behind = f"behind {counted(ahead, 'other')}" if ahead else "the first there"
         account.waits.append(Said(f"accept to read it: its message is in the queue submissions, {behind}"))
         account.facts.append(Said("its message was sent", message.enqueued))
-        if message.locked_until > now:
-            account.facts.append(Said(f"it is being read just now, for the {_th(message.delivery_count)} time"))
-        elif message.delivery_count:
-            failed = "1 try" if message.delivery_count == 1 else f"{message.delivery_count} tries"
-            account.facts.append(Said(f"{failed} to read it failed; the host's log says why"))
+        if message.delivery_count:
+            tries = "once" if message.delivery_count == 1 else f"{message.delivery_count} times"
+            account.facts.append(
+                Said(f"it was taken up {tries}: it is being read now, or the host's log says why it was not")
+            )
     if view.served and not run.cancel_requested:
         account.next.append(Said("Failed, if it was not accepted by then", run.created + NOT_STARTED_DEADLINE))
     account.advice.append("see with `runyard doctor` and `runyard queue list` what is stuck")
@@ -54,10 +54,6 @@ def _message(view: View) -> tuple[int, Message | None]:
         if envelope is not None and envelope.run == view.run.id:
             return index, message
     return len(found), None
-
-
-def _th(number: int) -> str:
-    return {1: "1st", 2: "2nd", 3: "3rd"}.get(number, f"{number}th")
 
 
 def queued(view: View, account: Account) -> None:
@@ -139,7 +135,8 @@ def _refusals(view: View, account: Account) -> None:
     if not run.tries and run.refused_since is None:
         return
     account.facts.append(Said(f"refused {counted(run.tries, 'time')} in a row, first", run.refused_since))
-    account.facts.append(Said(f"the last time: {run.reason}"))
+    if (last := view.newest("dispatch")) is not None:
+        account.facts.append(Said(f"the last time: {last.reason}", last.time))
     account.next.append(
         Said(
             f"given up after {MAX_TRIES} passing faults in a row, or then if its compute had no room all the time",
