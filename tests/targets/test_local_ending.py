@@ -134,7 +134,10 @@ def test_the_maximum_duration_ends_a_script(house: House) -> None:
     handle = house.start(FLEEING, compute=compute, max_duration=0.3)
     ended = house.ended(handle)
     assert ended.outcome == "timeout"
-    assert ended.error == "the script ran longer than its maximum duration of 0.3 s and was ended"
+    assert (
+        ended.error
+        == "the script ran longer than its maximum duration of 0.3 s and was ended; maxRunDurationSeconds sets it"
+    )
     assert ended.error_class == "user"
     assert ended.started is not None
     assert ended.ended is not None

@@ -206,4 +206,7 @@ def test_an_error_that_nobody_foresaw_is_the_end_of_its_run_alone(tmp_path: Path
     assert b"exp_1_a: Traceback" in done.stderr
     found = result.read(str(tmp_path / "root" / "runs" / "exp_1_a" / "1" / "result.json"))
     assert found is not None
-    assert (found["outcome"], found["error"]) == ("failed", "the run could not be prepared: TypeError")
+    assert (found["outcome"], found["error"]) == (
+        "failed",
+        "the run could not be prepared (TypeError); local/supervisor.log in the root says more",
+    )

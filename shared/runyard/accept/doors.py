@@ -105,7 +105,7 @@ def resubmit(
     """
     earlier = ports.runs.get(run_id)
     if earlier is None:
-        raise NotFoundError(f"there is no run {run_id!r}")
+        raise NotFoundError(f"there is no run {run_id!r}; `runyard runs` lists them")
     if not earlier.request:
         raise ConfigError(f"{run_id} was rejected, so there is nothing to submit again; send a corrected event")
     request = {**earlier.request}

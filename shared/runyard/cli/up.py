@@ -43,6 +43,8 @@ def up(
         print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
         print(f"open    {host.url}/?token={quote(code)}  (works once)")
         print("stop    Ctrl-C; what runs goes on", flush=True)
+        if services.drain_ended:
+            print("drain   ended: a host that starts takes work again", flush=True)
         host.run_forever()
 
 

@@ -87,7 +87,10 @@ class Attempt:
             step()
         except Exception as error:  # the attempt's boundary: recorded in its result, and in the log
             self._yard.complain("%s: %s" % (self.job.run, traceback.format_exc()))
-            problem = Problem("the run could not be prepared: %s" % type(error).__name__, "transient")
+            problem = Problem(
+                "the run could not be prepared (%s); local/supervisor.log in the root says more" % type(error).__name__,
+                "transient",
+            )
             if self.script.pid:
                 self.phase = "running"
                 self._end(Verdict("failed", problem.message, problem.error_class), 0.0)
@@ -138,7 +141,9 @@ class Attempt:
         except Problem as problem:
             self._fail(problem)
         except FileNotFoundError:
-            self._fail(Problem("the snapshot %s is not there any more" % os.path.basename(self.job.snapshot)))
+            self._fail(
+                Problem("the snapshot %s is not there any more; submit it again" % os.path.basename(self.job.snapshot))
+            )
         except OSError as error:
             self._fail(from_os_error(error, "preparing the run's folders"))
         else:
@@ -162,7 +167,13 @@ class Attempt:
             self._fail(from_os_error(error, "preparing the run's folders"))
         elif error is not None:
             self._yard.complain("%s: %r\n" % (self.job.run, error))
-            self._fail(Problem("the run could not be prepared: %s" % type(error).__name__, "transient"))
+            self._fail(
+                Problem(
+                    "the run could not be prepared (%s); local/supervisor.log in the root says more"
+                    % type(error).__name__,
+                    "transient",
+                )
+            )
         else:
             self._guard(self._launch)
 
@@ -229,7 +240,10 @@ class Attempt:
             self._yard.tell("running", self)
 
     def _out_of_time(self) -> None:
-        message = "the script ran longer than its maximum duration of %g s and was ended" % (self.job.max_duration or 0)
+        message = (
+            "the script ran longer than its maximum duration of %g s and was ended; maxRunDurationSeconds sets it"
+            % (self.job.max_duration or 0)
+        )
         self._end(Verdict("timeout", message, "user"), self.job.grace)
 
     def cancel(self, grace: float) -> None:

@@ -231,5 +231,7 @@ def start_problem(error: OSError, interpreter: str) -> Problem:
     if error.errno in (errno.EACCES, errno.ENOEXEC, errno.EISDIR):
         return Problem("the interpreter %s is no program that may be run (%s)" % (interpreter, error.strerror))
     if error.errno == errno.E2BIG:
-        return Problem("the arguments and environment variables together are too long for this system")
+        return Problem(
+            "the arguments and environment variables together are too long for this system; put them into a file"
+        )
     return Problem("the interpreter %s could not be started: %s" % (interpreter, error.strerror), "transient")
