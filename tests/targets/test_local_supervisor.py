@@ -16,7 +16,7 @@ import pytest
 
 from runyard.ports import Ended, Running, Unreachable
 from runyard.runner import build, process
-from runyard.runner.serve import LOCKED
+from runyard.runner.keep import LOCKED
 from runyard.runs.states import State
 from runyard.targets.local import connection
 from tests.processes import living

@@ -16,7 +16,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from . import collect, hunt, process, register, result, script
+from . import codes, collect, hunt, process, register, result, script
 from .job import Job
 from .loop import Timer
 from .places import PREPARATION_LOG, Places, make_folder, make_run_folders
@@ -56,7 +56,7 @@ class Attempt:
         self.result: Optional[result.Result] = None
         self._yard = yard
         self._quarry = hunt.Quarry(job.run, job.attempt, self.places.work, self.places.log)
-        self.script = Script(yard.loop, self._quarry, self._exited)
+        self.script = Script(yard.loop, self._quarry, self._exited, yard.code_of)
         self._code: Optional[int] = None
         self._verdict: Optional[Verdict] = None
         """Set when it is ended, or cannot begin; else its exit code decides."""
@@ -98,7 +98,8 @@ class Attempt:
         try:
             # The working directory comes first: by it a later supervisor finds what was begun.
             make_folder(self.places.work)
-            won = register.win(self.places.register, "%s %.3f" % (register.STARTED, time.time()), self.job.record)
+            text = "%s %.3f %s" % (register.STARTED, time.time(), self._yard.boot)
+            won = register.win(self.places.register, text, self.job.record)
         except OSError as error:
             self.detail = "cannot begin: %s" % error.strerror
             self._yard.trash.empty()
@@ -182,39 +183,74 @@ class Attempt:
             self.started = None
             self._fail(problem)
             return
-        known = {"pid": self.script.pid, "start": self.script.start, "started": self.started, "boot": self._yard.boot}
-        try:
-            register.add(places.register, known)
-        except OSError as error:  # a later supervisor finds it by its variables
-            self._yard.complain("the process of %s was not noted: %s\n" % (job.run, error.strerror))
+        pid, start = self.script.ident
+        # Without this a later supervisor finds it by its variables.
+        self._record({"pid": pid, "start": start, "started": self.started, "boot": self._yard.boot})
         self._run()
+
+    def _record(self, record: register.Record) -> None:
+        """Note in the register what a later supervisor needs."""
+        try:
+            register.add(self.places.register, record)
+        except OSError as error:
+            self._yard.complain("%s: %s was not noted: %s\n" % (self.job.run, sorted(record), error.strerror))
 
     def adopt(self, records: List[Any]) -> None:
         """Take over what an earlier supervisor began; ``records`` are those of the register."""
         self._guard(lambda: self._adopt(records))
 
     def _adopt(self, records: List[Any]) -> None:
-        pid, start = 0, 0
-        if len(records) == 1 and not os.path.exists(self.places.log):
-            # The log is made before the script is started: there was none, so what was prepared is made anew.
-            shutil.rmtree(self.places.work, ignore_errors=True)
-            make_folder(self.places.work)
-            self._prepare()
-            return
         known = register.process_of(records)
         if known is not None:
             self.started = known.started
-            if known.boot == self._yard.boot:
-                pid, start = known.pid, known.start
+            pid, start = (known.pid, known.start) if known.boot == self._yard.boot else (0, 0)
         else:
             pid, start = hunt.find_script(self._quarry)
             self.started = time.time() if pid else None
         if pid and self.script.adopt(pid, start):
             self._run()
+            noted = register.verdict_of(records)
+            if noted is not None:
+                self._end(noted, self.job.grace)
+            return
+        self.result = result.read(self.places.result)
+        if self.result is not None:
+            # Its supervisor was killed before it cleared the register.
+            self._yard.loop.call(lambda: register.drop_records(self.places.register))
+            self._yard.leave("ended", self)
+        elif known is None and len(records) == 1 and self._is_bare():
+            self._prepare_anew()
         else:
-            self.script.is_ours = False
-            self.phase = "ending"
-            self._sweep()
+            self._verdict = register.verdict_of(records)
+            self._bury(pid, start, known is None and bool(records))
+
+    def _is_bare(self) -> bool:
+        """Whether the script cannot have been started: its log is made before it.
+
+        After a power cut nothing follows from a file that is not there.
+        """
+        _, boot = register.won_at(self.places.register)
+        return bool(boot) and boot == self._yard.boot and not os.path.lexists(self.places.log)
+
+    def _prepare_anew(self) -> None:
+        register.confirm(self.places.register)
+        shutil.rmtree(self.places.work, ignore_errors=True)
+        make_folder(self.places.work)
+        self._prepare()
+
+    def _bury(self, pid: int, start: int, is_unnoted: bool) -> None:
+        """Its script is gone: learn how it ended, and see that nothing is left of it."""
+        self.script.is_ours = False
+        self.phase = "ending"
+        if pid:
+            self._code = self.script.learn(pid, start)
+        elif is_unnoted:
+            since = process.tick_of(register.won_at(self.places.register)[0]) - 1
+            ident = codes.find_unclaimed(self._yard.root, self._yard.boot, since, self._yard.claims)
+            if ident is not None:
+                self._code = self.script.learn(*ident)
+                self.started = process.wall_clock(ident[1])
+        self._sweep()
 
     def _run(self) -> None:
         self.phase = "running"
@@ -245,6 +281,7 @@ class Attempt:
                 self._kill_after(grace)
         elif self.phase == "running":
             self._verdict = verdict
+            self._record({"verdict": list(verdict)})
             self._kill_after(grace)
             self.script.terminate()
 
@@ -278,7 +315,8 @@ class Attempt:
                 if time.monotonic() >= self._kill_at:
                     self.script.kill()
                 return len(found)
-        return hunt.kill_orphans(self._quarry, self._yard.scripts(), self._yard.is_alone(self))
+        keeper = 0 if self.script.is_ours else self._yard.keeper
+        return hunt.kill_orphans(self._quarry, self._yard.scripts(), self._yard.is_alone(self), keeper)
 
     def _fail(self, problem: Problem) -> None:
         """It could not be prepared: the sentence goes to the result, and to the log that people look into."""
@@ -311,7 +349,7 @@ class Attempt:
                 "error": verdict.message,
                 "error_class": verdict.error_class,
                 "started": self.started,
-                "ended": time.time(),
+                "ended": self.script.ended_at or time.time(),
                 "log_bytes": 0,
                 "log_complete": True,
             }
@@ -342,6 +380,9 @@ class Attempt:
             self._yard.loop.call_after(RETRY, lambda: self._store(found))
             return
         self.result = found
+        self.script.release()
+        if not self.script.is_ours:
+            self._yard.forget_code(self.script.ident)
         self._yard.leave("ended", self)
 
 
