@@ -6,19 +6,21 @@ import functools
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from runyard.ports import Compute
-from runyard.runner import build, codes, hunt, keep, process, register
+from runyard.runner import build, codes, hunt, keep, process, register, unnoted
 from runyard.runner.loop import Loop
 from runyard.runner.watched import Script
 from runyard.runs.model import Handle
+from runyard.targets.local.jobs import record_of
 from tests.processes import living
 from tests.targets.house import PATIENCE, House, end, end_all, runners
 
@@ -315,15 +317,63 @@ def test_a_note_is_of_one_boot_and_goes_when_it_is_nobodys(tmp_path: Path) -> No
     assert list((tmp_path / "local" / "codes").iterdir()) == []
 
 
-def test_an_end_is_nobodys_unless_one_alone_fits(tmp_path: Path) -> None:
-    root = str(tmp_path)
+SINCE = register.Won("now", 40, (0, 0))
+BEFORE = codes.Code(3, 12.5, 100)
+
+
+@pytest.mark.parametrize(
+    ("noted", "claimed", "expected"),
+    [
+        ({}, (), unnoted.Finding("unclear")),
+        ({(7, 50): BEFORE}, (), unnoted.Finding("ended", (7, 50))),
+        ({(7, 50): BEFORE}, ((7, 50),), unnoted.Finding("unclear")),
+        ({(7, 30): BEFORE}, (), unnoted.Finding("unclear")),
+        ({(7, 50): BEFORE, (9, 101): BEFORE}, (), unnoted.Finding("ended", (7, 50))),
+        ({(7, 50): BEFORE, (8, 60): BEFORE}, (), unnoted.Finding("unclear")),
+    ],
+    ids=["none", "one", "another attempt's", "too old", "one after the supervisor's death", "two"],
+)
+def test_a_note_is_taken_for_an_unnoted_script_only_if_no_other_fits(
+    tmp_path: Path, noted: dict[codes.Ident, codes.Code], claimed: Sequence[codes.Ident], expected: unnoted.Finding
+) -> None:
     (tmp_path / "local").mkdir()
-    codes.write(root, (7, 50), "now", codes.Code(3, 12.5, 100))
-    nobody = lambda _: False  # noqa: E731
-    assert codes.find_unclaimed(root, "now", 40, nobody) == (7, 50)
-    assert codes.find_unclaimed(root, "now", 60, nobody) is None, "it began before the run"
-    assert codes.find_unclaimed(root, "now", 40, lambda ident: ident == (7, 50)) is None
-    codes.write(root, (9, 101), "now", codes.Code(3, 12.5, 100))
-    assert codes.find_unclaimed(root, "now", 40, nobody) == (7, 50), "the other began after the supervisor's death"
-    codes.write(root, (8, 60), "now", codes.Code(3, 12.5, 100))
-    assert codes.find_unclaimed(root, "now", 40, nobody) is None
+    for ident, code in noted.items():
+        codes.write(str(tmp_path), ident, "now", code)
+    quarry = hunt.Quarry("exp_1_nobody", 1, str(tmp_path), str(tmp_path / "log"))
+    assert unnoted.look(quarry, SINCE, str(tmp_path), "now", lambda ident: ident in claimed) == expected
+
+
+def test_a_keeper_without_children_is_a_witness_that_no_script_was_started(tmp_path: Path) -> None:
+    quarry = hunt.Quarry("exp_1_nobody", 1, str(tmp_path), str(tmp_path / "log"))
+    with subprocess.Popen(["sleep", "60"]) as keeper:
+        found = process.read_stat(keeper.pid)
+        assert found is not None
+        won = register.Won("now", 40, (keeper.pid, found.start))
+        assert unnoted.look(quarry, won, str(tmp_path), "now", lambda _: False).word == unnoted.NEVER
+        assert unnoted.look(quarry, won, str(tmp_path), "another boot", lambda _: False).word == unnoted.UNCLEAR
+        keeper.kill()
+    assert unnoted.look(quarry, won, str(tmp_path), "now", lambda _: False).word == unnoted.UNCLEAR
+
+
+def test_a_script_that_was_about_to_be_started_is_started_by_the_next_supervisor(house: House, tmp_path: Path) -> None:
+    other, _ = waiting(house, tmp_path / "gate", 1)
+    plan = house.plan("print('once')")
+    house.target.close()
+    pid = house.keeper()
+    keeper = process.read_stat(pid)
+    assert keeper is not None
+    with stopped(pid):
+        end(house.supervisor())
+        # As if it had been killed after it made the log, before it started the script.
+        who = register.Won(process.boot_id(), process.ticks(), (pid, keeper.start))
+        job = dict(record_of(plan, house.root))
+        assert register.win(str(house.root / "local" / "registers" / plan.name), register.started_by(who), job)
+        (house.root / "local" / "work" / plan.name).mkdir()
+        assert plan.handle is not None
+        log = house.folder(plan.handle) / "azureml-logs" / "70_driver_log.txt"
+        log.parent.mkdir(parents=True)
+        log.touch()
+    assert result_of(house, plan.handle)["exit_code"] == 0
+    assert log.read_text() == "once\n"
+    (tmp_path / "gate").touch()
+    assert result_of(house, other)["exit_code"] == 1

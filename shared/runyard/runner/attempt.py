@@ -16,7 +16,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from . import codes, collect, hunt, process, register, result, script
+from . import codes, collect, hunt, process, register, result, script, unnoted
 from .job import Job
 from .loop import Timer
 from .places import PREPARATION_LOG, Places, make_folder, make_run_folders
@@ -41,6 +41,8 @@ _NEWS = 0.1
 _MOST_NOTES = 100
 """Of what was left out or renamed at the end, in the log."""
 _FIRST_LOOK, _SLOWEST_LOOK = 0.001, 0.25
+_SEEKS, _SEEK_AGAIN = 50, 0.01
+"""How often, and with how many seconds between, to look for a script that was not noted."""
 
 
 class Attempt:
@@ -98,8 +100,8 @@ class Attempt:
         try:
             # The working directory comes first: by it a later supervisor finds what was begun.
             make_folder(self.places.work)
-            text = "%s %.3f %s" % (register.STARTED, time.time(), self._yard.boot)
-            won = register.win(self.places.register, text, self.job.record)
+            who = register.Won(self._yard.boot, process.ticks(), self._yard.keeper_ident)
+            won = register.win(self.places.register, register.started_by(who), self.job.record)
         except OSError as error:
             self.detail = "cannot begin: %s" % error.strerror
             self._yard.trash.empty()
@@ -200,57 +202,55 @@ class Attempt:
         self._guard(lambda: self._adopt(records))
 
     def _adopt(self, records: List[Any]) -> None:
-        known = register.process_of(records)
-        if known is not None:
-            self.started = known.started
-            pid, start = (known.pid, known.start) if known.boot == self._yard.boot else (0, 0)
-        else:
-            pid, start = hunt.find_script(self._quarry)
-            self.started = time.time() if pid else None
-        if pid and self.script.adopt(pid, start):
-            self._run()
-            noted = register.verdict_of(records)
-            if noted is not None:
-                self._end(noted, self.job.grace)
-            return
         self.result = result.read(self.places.result)
-        if self.result is not None:
+        known = register.process_of(records)
+        if known is None:
+            self._seek(records, _SEEKS)
+            return
+        self.started = known.started
+        ident = (known.pid, known.start) if known.boot == self._yard.boot else unnoted.NOBODY
+        self._take_over(ident, register.verdict_of(records))
+
+    def _take_over(self, ident: codes.Ident, verdict: Optional[Verdict]) -> None:
+        """Go on with a script that an earlier supervisor started; ``verdict`` if it was being ended."""
+        if ident[0] and self.script.adopt(*ident):
+            self.result = None
+            self._run()
+            if verdict is not None:
+                self._end(verdict, self.job.grace)
+        elif self.result is not None:
             # Its supervisor was killed before it cleared the register.
             self._yard.loop.call(lambda: register.drop_records(self.places.register))
             self._yard.leave("ended", self)
-        elif known is None and len(records) == 1 and self._is_bare():
+        else:
+            self._verdict = verdict
+            self.script.is_ours = False
+            self.phase = "ending"
+            self._code = self.script.learn(*ident) if ident[0] else None
+            self._sweep()
+
+    def _seek(self, records: List[Any], times: int) -> None:
+        """Learn what became of the script, of which the register does not say that there is one."""
+        won = register.won_at(self.places.register)
+        # The log is made before the script is started. After a power cut nothing follows from a file that is not there.
+        if won.boot and won.boot == self._yard.boot and not os.path.lexists(self.places.log):
+            found = unnoted.Finding(unnoted.NEVER)
+        else:
+            found = unnoted.look(self._quarry, won, self._yard.root, self._yard.boot, self._yard.claims)
+        if found.word == unnoted.UNCLEAR and times and won.boot == self._yard.boot and self.result is None:
+            self.phase = "ending"
+            self._yard.loop.call_after(_SEEK_AGAIN, lambda: self._guard(lambda: self._seek(records, times - 1)))
+        elif found.word == unnoted.NEVER and self.result is None and len(records) == 1:
             self._prepare_anew()
         else:
-            self._verdict = register.verdict_of(records)
-            self._bury(pid, start, known is None and bool(records))
-
-    def _is_bare(self) -> bool:
-        """Whether the script cannot have been started: its log is made before it.
-
-        After a power cut nothing follows from a file that is not there.
-        """
-        _, boot = register.won_at(self.places.register)
-        return bool(boot) and boot == self._yard.boot and not os.path.lexists(self.places.log)
+            self.started = process.wall_clock(found.ident[1]) if found.ident[0] else None
+            self._take_over(found.ident, register.verdict_of(records))
 
     def _prepare_anew(self) -> None:
         register.confirm(self.places.register)
         shutil.rmtree(self.places.work, ignore_errors=True)
         make_folder(self.places.work)
         self._prepare()
-
-    def _bury(self, pid: int, start: int, is_unnoted: bool) -> None:
-        """Its script is gone: learn how it ended, and see that nothing is left of it."""
-        self.script.is_ours = False
-        self.phase = "ending"
-        if pid:
-            self._code = self.script.learn(pid, start)
-        elif is_unnoted:
-            since = process.tick_of(register.won_at(self.places.register)[0]) - 1
-            ident = codes.find_unclaimed(self._yard.root, self._yard.boot, since, self._yard.claims)
-            if ident is not None:
-                self._code = self.script.learn(*ident)
-                self.started = process.wall_clock(ident[1])
-        self._sweep()
 
     def _run(self) -> None:
         self.phase = "running"

@@ -7,7 +7,7 @@ the attempt is written.
 import json
 import os
 import time
-from typing import Callable, Collection, Iterator, NamedTuple, Optional, Tuple
+from typing import Collection, Iterator, List, NamedTuple, Optional, Tuple
 
 from .durable import sync_folder
 from .places import CODES, make_folder, write_all
@@ -79,18 +79,10 @@ def remove(root: str, ident: Ident) -> None:
         pass  # there is none; else it goes when it is old
 
 
-def find_unclaimed(root: str, boot: str, since: int, claimed: Callable[[Ident], bool]) -> Optional[Ident]:
-    """The end of a script whose process its killed supervisor could not note any more.
-
-    It began after ``since`` (clock ticks since boot) and before the supervisor was dead, and is no other attempt's.
-    ``None`` unless there is exactly one of that kind.
-    """
-    found = []
-    for path, ident in _all(root):
-        code = None if claimed(ident) else _read(path, boot)
-        if code is not None and since <= ident[1] <= code.orphaned:
-            found.append(ident)
-    return found[0] if len(found) == 1 else None
+def every(root: str, boot: str) -> List[Tuple[Ident, Code]]:
+    """All that was noted in this boot."""
+    found = [(ident, _read(path, boot)) for path, ident in _all(root)]
+    return [(ident, code) for ident, code in found if code is not None]
 
 
 def sweep(root: str, boot: str, claimed: Collection[Ident]) -> None:

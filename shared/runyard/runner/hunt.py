@@ -119,7 +119,7 @@ def kill_orphans(quarry: Quarry, scripts: Set[int], alone: bool, keeper: int = 0
 
 
 def reap_quietly(pid: int) -> None:
-    """Reap a dead orphan; nobody wants its exit code."""
+    """Reap a dead child whose exit code is known, or wanted by nobody; one that is gone, or lives, is left alone."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

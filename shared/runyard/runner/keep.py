@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import List, Optional
 
-from . import codes, process
+from . import codes, hunt, process
 
 LINGER = 10.0
 """Seconds without attempts and hosts after which a supervisor leaves."""
@@ -116,7 +116,7 @@ class Keeper:
             code = process.peek(self._supervisor)
             if code is not None:
                 self._died = process.ticks()
-                process.reap(self._supervisor)
+                hunt.reap_quietly(self._supervisor)
                 self._supervisor = 0
                 self._decide(code)
         while True:
@@ -126,7 +126,7 @@ class Keeper:
             if not self._note(pid):
                 self._stuck = True
                 return
-            process.reap(pid)
+            hunt.reap_quietly(pid)
 
     def _note(self, pid: int) -> bool:
         """Note how a child ended, if it can have been a script: those lead their sessions. Whether it may be reaped."""

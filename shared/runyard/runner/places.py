@@ -8,8 +8,9 @@
         outputs/  logs/                       moved here when the script has ended, if anything is in them
         metrics.jsonl                         one line per logged metric
         result.json                           how it ended; written last
-    local/                       the supervisor's own
-        supervisor.lock  .sock  .log
+    local/                       the supervisor's and its keeper's own
+        supervisor.lock                       holds the supervisor's process id
+        supervisor.sock  .log
         codes/<pid>-<start>                   how a script ended while its supervisor was gone: written by the keeper
         registers/<name>                      who decided on the start: "started …" or "void …"
         registers/<name>.refused              a start that lost against "void"

@@ -71,14 +71,30 @@ def verdict_of(records: List[Any]) -> Optional[Verdict]:
     return None
 
 
-def won_at(path: str) -> Tuple[float, str]:
-    """When ``started`` was written, in seconds since the epoch, and in which boot; now and ``""`` if it does not say."""
+class Won(NamedTuple):
+    """Who won a register that says ``started``, and when."""
+
+    boot: str
+    tick: int
+    """Clock ticks since boot."""
+    keeper: Tuple[int, int]
+    """The supervisor's keeper: process id and start; (0, 0) if it had none."""
+
+
+def started_by(won: Won) -> str:
+    """The text to win a register with."""
+    return "%s %.3f %s %d %d %d" % ((STARTED, time.time(), won.boot, won.tick) + won.keeper)
+
+
+def won_at(path: str) -> Won:
+    """What :func:`started_by` said; an empty boot if the register does not say."""
     decision = read(path)
-    begun, _, boot = decision.reason.partition(" ") if decision is not None else ("", "", "")
+    words = decision.reason.split() if decision is not None else []
     try:
-        return float(begun), boot
+        _, boot, tick, pid, start = words
+        return Won(boot, int(tick), (int(pid), int(start)))
     except ValueError:
-        return time.time(), ""
+        return Won("", 0, (0, 0))
 
 
 def win(path: str, text: str, record: Optional[Record] = None) -> bool:

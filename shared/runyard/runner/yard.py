@@ -35,6 +35,8 @@ class Yard:
         self.environment = dict(os.environ)
         """What scripts inherit: the newest host's environment, as it told us."""
         self.boot = process.boot_id()
+        found = process.read_stat(keeper) if keeper else None
+        self.keeper_ident: codes.Ident = (keeper, found.start) if found is not None else (0, 0)
         self.hook = install_hook(root + "/local")
         self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
