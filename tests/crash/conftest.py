@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.crash.yard import Zygote
+
 Count = Callable[[str, int], None]
 
 _KILLS: Counter[str] = Counter()
+
+
+@pytest.fixture
+def zygote() -> Iterator[Zygote]:
+    """Starts real hosts quickly."""
+    made = Zygote()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -59,8 +60,12 @@ class FaultyPorts:
     """Seconds that a slow operation takes at most."""
     error: Callable[[str], BaseException] = no_answer
     """Makes the error of a failed operation from its name."""
-    seen: list[str] = field(default_factory=list, init=False)
-    log: list[str] = field(default_factory=list, init=False)
+    remember: int | None = None
+    """How many operations and faults are kept for the report, the newest; all of them by default. For tests that last."""
+    count: int = field(default=0, init=False)
+    """How many operations there were."""
+    seen: deque[str] = field(init=False)
+    log: deque[str] = field(init=False)
     """What went wrong, for the message of a failing test: ``3 runs.transition: lost``."""
     ports: Ports = field(init=False)
     """What the program under test is given."""
@@ -68,6 +73,7 @@ class FaultyPorts:
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311  # a test repeats it
         self._lock = Lock()
+        self.seen, self.log = deque(maxlen=self.remember), deque(maxlen=self.remember)
         self.ports = wrap(self.inner, self._around, reads=self.reads)
 
     def calm(self) -> None:
@@ -83,7 +89,7 @@ class FaultyPorts:
             return call()
         with self._lock:
             self.seen.append(operation)
-            number = len(self.seen)
+            self.count = number = self.count + 1
             fault, seconds = self._draw(number)
             if fault is not None:
                 self.log.append(f"{number} {operation}: {fault}")

@@ -102,6 +102,13 @@ class ScriptedTarget:
         """Those that go on now on a compute."""
         return [ran for ran in self.executions if ran.compute == compute and ran.ended is None]
 
+    def drop(self, run_id: str) -> None:
+        """Let go of all that is known of a run, in the books too. For tests that last; nothing may ask for it again."""
+        with self._lock:
+            for key in [key for key in self._memories if key[0] == run_id]:
+                del self._memories[key]
+            self._forgotten = [job for job in self._forgotten if job.run_id != run_id]
+
     def has_job(self, job: str) -> bool:
         """Whether a submission of ``<run id>/<attempt>`` ever took effect."""
         run_id, _, attempt = job.rpartition("/")

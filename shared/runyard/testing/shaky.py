@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
@@ -35,13 +35,16 @@ class ShakyQueue:
     """How many completions find their lock lost: the handler did its work, and the message comes again."""
     reorder: bool = True
     """Whether messages that are received together come in any order."""
-    log: list[str] = field(default_factory=list, init=False)
+    remember: int | None = None
+    """How much of what was done is kept for the report, the newest; all of it by default. For tests that last."""
+    log: deque[str] = field(init=False)
     done: Counter[str] = field(default_factory=Counter, init=False)
     """How often it did what: ``doubled``, ``delayed``, ``dropped``, ``redelivered``, ``lock lost``."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311  # a test repeats it
         self._lock = Lock()
+        self.log = deque(maxlen=self.remember)
 
     def calm(self) -> None:
         """Behave from now on; what is delayed still comes late."""
