@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from runyard.ports import BlobStore, ComputeStore, Gates, Queue, RunStore, Secrets, WebhookStore
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import (
+    FaultyPorts,
     ManualClock,
     MemoryBlobStore,
     MemoryComputeStore,
@@ -20,6 +21,10 @@ from runyard.testing import (
     MemoryRunStore,
     MemorySecrets,
     MemoryWebhookStore,
+    OnlyTargets,
+    ShakyQueue,
+    Steps,
+    memory_ports,
 )
 
 
@@ -50,6 +55,23 @@ def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
 
 
 @contextmanager
+def wrapped(folder: Path, clock: ManualClock) -> Iterator[Stores]:
+    """What stands around a store in a test must not change what it promises, as long as it does nothing."""
+    ports = memory_ports(OnlyTargets(), clock=clock)
+    queue = ShakyQueue(inner=ports.queue, seed=0, double=0, delay=0, drop=0, lose_lock=0, reorder=False)
+    ports = Steps(inner=FaultyPorts(inner=replace(ports, queue=queue)).ports).ports
+    yield Stores(
+        runs=ports.runs,
+        gates=ports.gates,
+        queue=ports.queue,
+        blobs=ports.blobs,
+        computes=ports.computes,
+        webhooks=ports.webhooks,
+        secrets=ports.secrets,
+    )
+
+
+@contextmanager
 def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
     with EmbeddedStores.open(folder / "root", clock) as stores:
         yield Stores(
@@ -66,6 +88,7 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
 ADAPTERS: dict[str, Callable[[Path, ManualClock], AbstractContextManager[Stores]]] = {
     "memory": memory,
     "embedded": embedded,
+    "wrapped": wrapped,
 }
 
 

@@ -341,3 +341,40 @@ def test_several_messages_are_completed_at_once_and_the_lost_ones_named(queue: Q
     assert [message.id for message in queue.complete_many([first, *others])] == ["lost"]
     assert dict(queue.counts()) == {"p": 1}
     assert list(queue.complete_many([])) == []
+
+
+def test_a_backlog_counts_all_that_a_queue_holds_and_no_further_than_asked(queue: Queue) -> None:
+    assert queue.backlog("q", 10) == 0
+    queue.send("q", b"now")
+    queue.send("q", b"later", delay=60.0)
+    queue.send("other", b"x")
+    queue.wake("q", b"w")
+    assert [queue.backlog("q", most) for most in (0, 1, 2, 3, 10)] == [0, 1, 2, 3, 3]
+    receive(queue, most=2)
+    assert queue.backlog("q", 10) == 3
+
+
+def test_a_backlog_shrinks_with_what_is_completed(queue: Queue) -> None:
+    for number in range(5):
+        queue.send("q", b"%d" % number)
+    queue.complete_many(receive(queue, most=3))
+    assert queue.backlog("q", 10) == 2
+    assert queue.counts() == {"q": 2}
+
+
+def test_counts_go_so_far_and_no_further(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("embedded", "memory"):
+        monkeypatch.setattr(f"runyard.stores.{module}.queue.COUNTED", 3)
+    for number in range(5):
+        queue.send("many", b"%d" % number)
+    queue.send("few", b"x")
+    assert queue.counts() == {"many": 3, "few": 1}
+
+
+def test_a_wake_that_was_received_does_not_swallow_the_next(queue: Queue) -> None:
+    queue.wake("q", b"c")
+    queue.wake("q", b"c")
+    held = one(queue)
+    queue.wake("q", b"c")
+    queue.complete(held)
+    assert one(queue).body == b"c"

@@ -16,7 +16,7 @@ import pytest
 from runyard.errors import TransientError
 from runyard.ports import Ended, Running, Unreachable
 from runyard.runner import build, register, result
-from runyard.runner.serve import HARMLESS
+from runyard.runner.keep import HARMLESS
 from runyard.runs.model import Handle
 from tests.targets.house import PATIENCE, House, end, make_zip
 

@@ -64,11 +64,15 @@ def test_a_compute_that_refuses_as_written_fails_the_run_and_frees_the_slot() ->
 
 
 @pytest.mark.parametrize(
-    ("error", "delay"),
-    [(TransientError("reset"), 2.0), (ThrottledError("slow down", 7.0), 7.0), (CapacityError("no room"), 60.0)],
+    ("error", "delay", "attempt"),
+    [
+        (ThrottledError("slow down", 7.0), 7.0, 1),
+        (CapacityError("no room"), 60.0, 1),
+        (TransientError("reset"), 2.0, 2),
+    ],
 )
-def test_a_passing_refusal_is_tried_again_after_its_delay_with_the_same_attempt(
-    error: TransientError, delay: float
+def test_a_passing_refusal_is_tried_again_after_its_delay_and_an_unclear_one_voids_its_attempt(
+    error: TransientError, delay: float, attempt: int
 ) -> None:
     house = House()
     house.target.refusals = [error]
@@ -80,7 +84,8 @@ def test_a_passing_refusal_is_tried_again_after_its_delay_with_the_same_attempt(
     assert [] == house.target.submitted
     house.clock.advance(1.5)
     house.settle()
-    assert [f"{run_id}/1"] == house.target.submitted
+    assert [f"{run_id}/{attempt}"] == house.target.submitted
+    assert {f"{run_id}/1"} - {f"{run_id}/{attempt}"} == house.target.voided
 
 
 def test_a_compute_that_keeps_refusing_fails_the_run_after_ten_tries() -> None:

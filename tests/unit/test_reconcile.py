@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runyard.accept import drop
+from runyard.accept import drop, submit
 from runyard.computes import alias, overview, put, remove, resolve
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import (
@@ -12,8 +12,10 @@ from runyard.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from runyard.events.submission import Submission
 from runyard.ports import Absent
 from runyard.reconcile import is_known, prune, reconcile, recover, redrive, sweep
+from runyard.runs.model import Origin
 from runyard.runs.states import State
 from tests.fakes import snapshot
 from tests.unit.house import House, started, state
@@ -86,7 +88,7 @@ def test_the_sweep_finds_snapshots_that_raised_no_event() -> None:
     house.settle()
     assert "sweep" == house.only().origin.event_id
     assert 0 == sweep(house.ports)
-    assert is_known(house.ports, "snapshots", info.name, info.etag)
+    assert is_known(house.ports, "snapshots", info.name, info.etag, info.modified)
 
 
 def test_prune_removes_ended_runs_and_their_event_never_runs_again() -> None:
@@ -109,6 +111,20 @@ def test_prune_removes_ended_runs_and_their_event_never_runs_again() -> None:
     drop(house.ports, event)
     house.settle()
     assert [] == [run for run in house.runs() if run.state is not State.FAILED]
+
+
+def test_prune_keeps_the_snapshots_of_runs_that_have_not_ended() -> None:
+    house = House(limit=1)
+    first, second = started(house, 2)
+    house.target.end(f"{first}/1")
+    house.clock.advance(5)
+    house.settle()
+    house.clock.advance(100)
+    assert 1 == prune(house.ports, snapshots_older_than=10).snapshots
+    waiting = house.ports.runs.get(second)
+    assert waiting is not None
+    assert waiting.snapshot is not None
+    assert [waiting.snapshot.name] == [info.name for info in house.ports.blobs.list("snapshots")]
 
 
 def test_compute_names_kinds_and_limits_are_checked() -> None:
@@ -169,7 +185,47 @@ def test_a_take_over_that_is_refused_fails_the_run() -> None:
     house = House()
     (run_id,) = started(house)
     house.target.seen[f"{run_id}/1"] = lambda h: Absent(handle=h)
+    house.target.started.clear()
     house.target.plan_error = UnsupportedError("the compute was changed meanwhile")
     house.clock.advance(400)
     house.settle()
     assert State.FAILED is state(house, run_id)
+
+
+def test_a_run_that_was_never_accepted_is_given_up_after_15_minutes_but_not_while_submissions_wait() -> None:
+    house = House()
+    house.ports.blobs.put("uploads", "a.zip", snapshot())
+    asked = Submission.of({"experiment": "exp", "snapshot": "uploads/a.zip"})
+    run, _ = submit(house.ports, asked, origin=Origin(source="api", name="me"), key="k")
+    house.clock.advance(12 * 3600)  # a night without a host
+    reconcile(house.ports)
+    assert State.NOT_STARTED is state(house, run.id)
+    for message in house.ports.queue.receive(SUBMISSIONS, most=10, lock=60):
+        house.ports.queue.complete(message)  # lost
+    reconcile(house.ports)
+    assert State.FAILED is state(house, run.id)
+    assert "was not accepted within 15 minutes" in house.only().reason
+
+
+def test_a_run_whose_submission_was_lost_is_sent_to_accept_again_after_a_minute() -> None:
+    house = House()
+    house.ports.blobs.put("uploads", "a.zip", snapshot())
+    asked = Submission.of({"experiment": "exp", "snapshot": "uploads/a.zip"})
+    run, _ = submit(house.ports, asked, origin=Origin(source="api", name="me"), key="k")
+    for message in house.ports.queue.receive(SUBMISSIONS, most=10, lock=60):
+        house.ports.queue.complete(message)  # lost
+    house.clock.advance(90)
+    reconcile(house.ports)
+    house.settle()
+    assert [f"{run.id}/1"] == house.target.submitted
+
+
+def test_a_watch_that_is_late_and_not_lost_is_not_overtaken_by_the_reconciler() -> None:
+    house = House()
+    (run_id,) = started(house)
+    house.target.end(f"{run_id}/1")
+    for _ in range(5):
+        house.clock.advance(120)  # each time later than the reconciler has patience
+        reconcile(house.ports)
+    house.settle()
+    assert State.COMPLETED is state(house, run_id)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from runyard.computes import drain, put
 from runyard.dispatch import request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS
-from runyard.ports import Waiting
+from runyard.ports import Compute, Waiting
 from runyard.reconcile import Said, Why, why
 from runyard.reconcile.why_ended import ABANDONED
 from runyard.runs.model import Run, RunError
@@ -47,6 +47,7 @@ def moved(
 def queued(count: int = 1, limit: int = 1, **config: object) -> tuple[House, list[str]]:
     """So many runs that wait: the wakes are not delivered."""
     house = House(limit=limit)
+    house.ports.computes.put(Compute(name="other", kind="fake", limit=1))
     for number in range(count):
         house.drop(f"exp/{number}.zip", snapshot(config=runconfig(**config)) if config else None)
         house.clock.advance(1)

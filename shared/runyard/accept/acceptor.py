@@ -6,12 +6,14 @@ Every step may be repeated: a redelivered message finds what the first delivery 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from msgspec.structs import replace
 
 from runyard.accept import messages
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
+from runyard.dispatch.cancel import cancel_waiting
 from runyard.dispatch.wakes import wake_for_new
 from runyard.errors import ConfigError, ConflictError, EventError
 from runyard.events.blob import BlobDrop, experiment_of
@@ -22,6 +24,9 @@ from runyard.runs.identity import identity, run_id
 from runyard.runs.model import Origin, Run
 from runyard.runs.moves import Move, birth, transition
 from runyard.runs.states import State
+
+SLOW: Final = 300.0
+"""Seconds after which an entry on a waiting list is written once more: one without a row is removed after 10 minutes."""
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +105,9 @@ def _new_run(ports: Ports, experiment: str, origin: Origin, ident: str, at: floa
 
 
 def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
-    """Resolve and write the run: waiting list, row, wake."""
+    """Resolve and write the run: waiting list, row, wake. A repeated event finds the run that exists, and wakes for it."""
+    if (known := ports.runs.find(run.identity)) is not None:
+        return _again(ports, ports.runs.get(known) or run)
     try:
         resolved = resolve(ports, asked)
     except ConfigError as error:
@@ -108,12 +115,24 @@ def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
     ready = _with(run, resolved)
     _wait(ports, ready)
     stored, created = ports.runs.create(birth(ready, [_queued(ports, ready)], who="accept"))
-    if not created and stored.state is not State.QUEUED:
-        ports.gates.leave(ready.compute, ready.id)  # a repeated event of a run that is further on
-        return stored
+    if not created:
+        if stored.id != ready.id:  # the same event with another time: this id will never have a row
+            ports.gates.leave(ready.compute, ready.id)
+        return _again(ports, stored)
+    if ports.clock.now() - run.created > SLOW:
+        _wait(ports, stored)  # the reconciler may have taken the entry, which had no row, for an orphan
     _tell(stored)
     wake_for_new(ports, resolved.compute)
     return stored
+
+
+def _again(ports: Ports, run: Run) -> Run:
+    """What a repetition does for the run that exists: the first delivery may have died between two writes."""
+    compute = ports.computes.get(run.compute) if run.compute else None
+    if run.state is State.QUEUED and compute is not None:
+        _wait(ports, run)
+        wake_for_new(ports, compute)
+    return run
 
 
 def _tell(run: Run) -> None:
@@ -134,13 +153,11 @@ def accept_run(ports: Ports, ident: str) -> Run:
     run = ports.runs.get(ident)
     if run is None:
         raise EventError(f"the message names the run {ident!r}, which does not exist (any more); submit it anew")
-    if run.state is State.QUEUED and run.compute:
-        _wait(ports, run)
     if run.state is not State.NOT_STARTED:
-        compute = ports.computes.get(run.compute)
-        if compute is not None:
-            wake_for_new(ports, compute)
-        return run
+        return _again(ports, run)
+    if run.cancel_requested:
+        cancel_waiting(ports, run, who="accept")
+        return ports.runs.get(ident) or run
     try:
         resolved = resolve(ports, asked_of(Submission.of(run.request)))
     except ConfigError as error:
@@ -152,6 +169,8 @@ def accept_run(ports: Ports, ident: str) -> Run:
         run = ports.runs.transition(transition(run, [_queued(ports, ready)], who="accept", **changes))
     except ConflictError:
         return _after_conflict(ports, ready)
+    if ports.clock.now() - ready.created > SLOW:
+        _wait(ports, run)
     _tell(run)
     wake_for_new(ports, resolved.compute)
     return run
@@ -198,7 +217,8 @@ def _with(run: Run, resolved: Resolved) -> Run:
 
 
 def _wait(ports: Ports, run: Run) -> None:
-    ports.gates.wait(run.compute, Waiting(run_id=run.id, priority=run.priority, enqueued=run.created))
+    entry = Waiting(run_id=run.id, priority=run.priority, enqueued=run.created, not_before=run.not_before or 0.0)
+    ports.gates.wait(run.compute, entry)
 
 
 def _queued(ports: Ports, run: Run) -> Move:

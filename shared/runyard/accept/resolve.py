@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec.structs import replace
+
 from runyard.computes import resolve as resolve_compute
 from runyard.errors import ConfigError, NotFoundError, RunconfigError, SnapshotError
 from runyard.events.blob import sidecar_names
@@ -109,6 +111,7 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
     )
     target = asked.target or meaning(config).target
     compute = resolve_compute(ports, target)
+    spec = replace(spec, fallback=tuple(resolve_compute(ports, name).name for name in spec.fallback))
     snapshot = SnapshotRef(
         container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256
     )

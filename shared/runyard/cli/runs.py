@@ -116,7 +116,10 @@ def show(run: RunId, json: Json = False, root: Root = None) -> None:
 def _print_run(run: RunDetails) -> None:
     definition: dict[str, Any] = run["runDefinition"] or {}
     snapshot, source, error = run["snapshot"], run["source"], run["error"]
-    queue = f"place {run['queuePosition']} on {run['compute']}" if run["queuePosition"] else ""
+    from runyard.ports.gates import FAR  # noqa: PLC0415 - the ports, for this command only
+
+    place = run["queuePosition"] or 0
+    queue = f"{f'place {place}' if place <= FAR else f'beyond place {FAR:,}'} on {run['compute']}" if place else ""
     print_fields(
         (
             ("run", run["runId"]),

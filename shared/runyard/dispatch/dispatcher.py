@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from runyard.dispatch.cancel import cancel_waiting
-from runyard.dispatch.hand_over import Claim, claim, hand_over
-from runyard.dispatch.wakes import read_wake, send_tick, wake_dispatch
-from runyard.ports import Compute, Ports, Slot, Waiting
+from runyard.dispatch.claims import Claim, claim, hand_over
+from runyard.dispatch.wakes import read_wake, send_tick, wake_dispatch, wake_dispatch_later, wake_for_next
+from runyard.ports import Compute, Ports, Slot
 from runyard.runs.states import State
 
 FIRST_POLL: Final = 1.0
 """Seconds from handing over to the first scheduled poll (a target that tells of endings is polled sooner)."""
+ROWLESS: Final = 30.0
+"""Seconds for which an entry without a run's row is passed over: whoever writes the row makes it due at once."""
 
 
 def dispatch(ports: Ports, body: bytes) -> None:
@@ -35,25 +37,35 @@ def dispatch(ports: Ports, body: bytes) -> None:
 def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
     run = ports.runs.get(slot.run_id)
     if run is None or run.state is State.NOT_STARTED:
-        # Accept writes the gate before the run's row; it wakes us again when the row is there. An entry that stays
-        # without a row is an orphan, which only the reconciler removes.
-        entry = Waiting(run_id=slot.run_id, priority=run.priority if run else 0, enqueued=slot.taken)
-        ports.gates.put_back(compute.name, entry)
-        if (now := ports.runs.get(slot.run_id)) is not None and now.state is State.QUEUED:
-            wake_dispatch(ports, compute)  # it came meanwhile, and accept, which saw the slot held, woke nobody
+        _put_back_rowless(ports, compute, slot)
         return None
-    if run.has_ended:
+    if run.has_ended or run.compute != compute.name:
         ports.gates.release(compute.name, run.id)
-        wake_dispatch(ports, compute)
+        wake_for_next(ports, compute)
         return None
     if run.cancel_requested and run.state is State.QUEUED:
-        cancel_waiting(ports, run)
+        cancel_waiting(ports, run, who="dispatch")
         ports.gates.release(compute.name, run.id)
-        wake_dispatch(ports, compute)
+        wake_for_next(ports, compute)
         return None
     if run.state is not State.QUEUED:
         return None  # on its compute already: the poll of its slot decides what is next
     return claim(ports, compute, run, slot)
+
+
+def _put_back_rowless(ports: Ports, compute: Compute, slot: Slot) -> None:
+    """Accept writes the gate before the run's row. Others go first meanwhile; only the reconciler removes an orphan."""
+    later = ports.clock.now() + ROWLESS
+    ports.gates.put_back(compute.name, slot.waiting(not_before=later))
+    run = ports.runs.get(slot.run_id)
+    if run is not None and run.state is State.QUEUED and run.compute == compute.name:
+        ports.gates.wait(
+            compute.name, slot.waiting()
+        )  # it came meanwhile, and accept, which saw the slot held, woke nobody
+        wake_dispatch(ports, compute)
+        return
+    wake_for_next(ports, compute)
+    wake_dispatch_later(ports, compute, ROWLESS)
 
 
 def _arm(ports: Ports, compute: Compute) -> None:

@@ -3,81 +3,182 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from runyard.dispatch.wakes import wake_dispatch, wake_for_next
-from runyard.errors import NotFoundError, RunyardError, TargetError
-from runyard.ports import Compute, Ended, Ports, Waiting
-from runyard.runs.metrics import summarise, tags_of
-from runyard.runs.model import Attempt, MetricSummary, Run, RunError
+from runyard.dispatch import calls
+from runyard.dispatch.attempts import last_handled, newest
+from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_for_next
+from runyard.errors import ConflictError
+from runyard.finalize.logged import RUNS, read_logged
+from runyard.finalize.outcomes import Again, another_attempt, failure_of, final, story
+from runyard.ports import Compute, Ended, Ports, Slot, Waiting
+from runyard.runs.deadlines import deadline
+from runyard.runs.model import Attempt, Run, RunError
 from runyard.runs.moves import Move, Transition, transition
 from runyard.runs.states import State
 
-RUNS: Final = "runs"
-"""The blob container of logs, outputs and metrics: ``<run id>/<attempt>/…``."""
-MAX_METRICS: Final = 64 << 20
-"""Bytes of ``metrics.jsonl`` that are summarised on the run; the file itself is kept whole."""
+CLEANUP_PATIENCE: Final = 600.0
+"""Seconds after an ending for which a cleanup that fails is tried again before the slot is freed all the same."""
 
 log = logging.getLogger(__name__)
 
+__all__ = ["RUNS", "collecting_is_overdue", "finish", "finish_overdue", "free_slot", "let_go"]
+
 
 def finish(ports: Ports, compute: Compute, run: Run, seen: Ended) -> None:
-    """End the run as its attempt ended, or queue it again if it asked for another attempt.
+    """End the run as its attempt ended, or queue it again if another attempt is due.
 
     Raises:
         ConflictError: if somebody else changed the run first; the next poll comes here again.
     """
+    now = ports.clock.now()
+    if not seen.collected:
+        if run.state is not State.FINALIZING:
+            ports.runs.transition(_finalizing(ports, run, seen))
+            return
+        if not collecting_is_overdue(run, compute, now):
+            return
+        seen = _incomplete(seen)
     error = failure_of(seen)
-    again = error if error is not None and _may_run_again(run, seen) else None
-    change = _requeue(ports, run, seen, again) if again is not None else _end(ports, run, seen, error)
-    stored = ports.runs.transition(change)
+    again = another_attempt(run, compute, seen, error, now)
+    stored = ports.runs.transition(_requeue(ports, run, seen, again) if again else _end(ports, run, seen, error))
     level = logging.WARNING if error is not None else logging.INFO
     log.log(level, "%s: %s, %s", run.id, stored.status, stored.reason, extra={"action": "end", **stored.log_context()})
-    _clean_up(ports, run)
     if again is not None:
-        ports.gates.put_back(compute.name, Waiting(run_id=run.id, priority=run.priority, enqueued=run.created))
-        wake_dispatch(ports, compute)
+        calls.clean_up(ports, stored, run.handle)
+        _queue_again(ports, compute, stored, again.delay)
     else:
-        free_slot(ports, compute, run.id)
+        let_go(ports, compute, stored)
 
 
-def _requeue(ports: Ports, run: Run, seen: Ended, error: RunError) -> Transition:
-    """Back to the waiting list, for the attempt that the run asked for."""
+def finish_overdue(ports: Ports, compute: Compute, run: Run) -> None:
+    """End a run whose files could not be collected within their deadline, and whose compute does not answer any more."""
+    row = newest(ports, run)
+    if row is None or run.handle is None:
+        return
+    seen = Ended(
+        handle=run.handle,
+        exit_code=row.exit_code,
+        outcome=row.outcome,
+        error=row.error.message if row.error else "",
+        error_class=row.error.error_class if row.error else "",
+        started=row.started,
+        ended=row.ended,
+        collected=False,
+    )
+    finish(ports, compute, run, seen)
+
+
+def collecting_is_overdue(run: Run, compute: Compute, now: float) -> bool:
+    """Whether a run has been ``Finalizing`` for longer than its compute allows."""
+    most = deadline(State.FINALIZING, compute.deadlines)
+    return run.state is State.FINALIZING and most is not None and now - run.since > most
+
+
+def _incomplete(seen: Ended) -> Ended:
+    return Ended(
+        handle=seen.handle,
+        exit_code=seen.exit_code,
+        outcome=seen.outcome,
+        error=seen.error,
+        error_class=seen.error_class,
+        started=seen.started,
+        ended=seen.ended,
+        log_bytes=seen.log_bytes,
+        log_complete=False,
+    )
+
+
+def _finalizing(ports: Ports, run: Run, seen: Ended) -> Transition:
+    """To ``Finalizing``, with all that is needed to end the run should its compute not answer again."""
+    ended = seen.ended or ports.clock.now()
+    row = _row(ports, run, seen, ended)
+    return transition(
+        run, _moves_to_finalizing(run, seen, ended), who="watch", row=row, started=seen.started or run.started
+    )
+
+
+def _requeue(ports: Ports, run: Run, seen: Ended, again: Again) -> Transition:
+    """Back to the waiting list, for another attempt."""
     now = ports.clock.now()
-    number = f"attempt {run.attempt} of {1 + (run.spec.retries if run.spec else 0)}"
-    again = Move(state=State.QUEUED, reason=f"{number}: {error.message}; it will run again", at=now)
-    moves = [*_moves_to_finalizing(run, seen, seen.ended or now), again]
-    row = _attempt(ports, run, seen, seen.ended or now)
-    return transition(run, moves, who="watch", row=row, handle=None, claimed_until=None)
+    used = getattr(run, again.count) + 1
+    if again.count == "tries":
+        when = f"it never began, and is tried again in {again.delay:.0f} s"
+        changes: dict[str, Any] = {"refused_since": run.refused_since or now, "not_before": now + again.delay}
+    else:
+        what = "retries" if again.count == "failures" else "attempts after preemption"
+        when = f"it runs again ({used} of {again.most} {what})"
+        changes = {"tries": 0, "refused_since": None, "not_before": None}
+    ended = seen.ended or now
+    moves = [
+        *_moves_to_finalizing(run, seen, ended),
+        Move(state=State.QUEUED, reason=f"attempt {run.attempt}: {again.error.message}; {when}", at=now),
+    ]
+    row = _row(ports, run, seen, ended)
+    changes[again.count] = used
+    return transition(run, moves, who="watch", row=row, handle=None, claimed_until=None, silent_since=None, **changes)
+
+
+def _queue_again(ports: Ports, compute: Compute, run: Run, delay: float) -> None:
+    entry = Waiting(run_id=run.id, priority=run.priority, enqueued=run.created, not_before=run.not_before or 0.0)
+    ports.gates.put_back(compute.name, entry)
+    if delay:
+        wake_dispatch_later(ports, compute, delay)
+        wake_for_next(ports, compute)
+    else:
+        wake_dispatch(ports, compute)
 
 
 def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transition:
     """To the run's ending, with what its script logged."""
     now = ports.clock.now()
     ended = seen.ended or now
-    state, reason = _final(run, seen, error)
-    logged = _read_logged(ports, run.id, run.attempt)
+    state, reason, error = final(run, seen, error)
+    logged = read_logged(ports, run.id, run.attempt)
     moves = _moves_to_finalizing(run, seen, ended)
     if logged.problem:
         moves.append(Move(state=None, reason=logged.problem, at=now))
+    if not seen.log_complete:
+        moves.append(Move(state=None, reason="its log is not complete: the compute did not give all of it", at=now))
     return transition(
         run,
         [*moves, Move(state=state, reason=reason, at=now)],
         who="watch",
-        row=_attempt(ports, run, seen, ended),
+        row=_row(ports, run, seen, ended),
         ended=ended,
         started=seen.started or run.started,
         exit_code=seen.exit_code,
-        error=error if state is State.FAILED else None,
+        error=error,
         log_bytes=seen.log_bytes,
         log_complete=seen.log_complete,
         metrics=logged.metrics,
         tags={**run.tags, **logged.tags},
         claimed_until=None,
+        silent_since=None,
     )
+
+
+def let_go(ports: Ports, compute: Compute, run: Run) -> None:
+    """Clean up after a run that has ended, then free its slot. A cleanup that fails is tried again by the next poll."""
+    failed = calls.clean_up(ports, run, run.handle)
+    if failed:
+        waited = ports.clock.now() - (run.ended or 0.0) > CLEANUP_PATIENCE
+        after = "given up; look there for what it left" if waited else "tried again"
+        _tell_once(ports, run, f"{failed}; {after}")
+        if not waited:
+            return
+    free_slot(ports, compute, run.id)
+
+
+def _tell_once(ports: Ports, run: Run, reason: str) -> None:
+    if any(event.reason == reason for event in ports.runs.history(run.id)):
+        return
+    try:
+        ports.runs.transition(transition(run, [Move(state=None, reason=reason, at=ports.clock.now())], who="finalize"))
+    except ConflictError:
+        return  # told the next time
 
 
 def free_slot(ports: Ports, compute: Compute, run_id: str) -> None:
@@ -86,49 +187,13 @@ def free_slot(ports: Ports, compute: Compute, run_id: str) -> None:
         wake_for_next(ports, compute)
 
 
-def failure_of(seen: Ended) -> RunError | None:
-    """The error of an ending that is not a success."""
-    if seen.outcome == "exited" and seen.exit_code == 0:
-        return None
-    if seen.outcome == "exited":
-        message = seen.error or f"the script exited with code {seen.exit_code}; its log says more"
-        return RunError(error_class="user", message=message, code="ScriptFailed")
-    message = seen.error or f"the attempt ended as {seen.outcome!r}"
-    return RunError(error_class=seen.error_class or "user", message=message, code=_CODES.get(seen.outcome, "RunFailed"))
-
-
-_CODES: Final = {
-    "timeout": "MaxDurationExceeded",
-    "canceled": "Canceled",
-    "interrupted": "Interrupted",
-    "failed": "PreparationFailed",
-    "void": "StartRefused",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Logged:
-    """What an attempt's script logged."""
-
-    metrics: dict[str, MetricSummary] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    problem: str = ""
-    """Why it could not be read: the file is the script's to spoil, and that must not keep its run from ending."""
-
-
-def _read_logged(ports: Ports, run_id: str, attempt: int) -> _Logged:
-    name = f"{run_id}/{attempt}/metrics.jsonl"
-    try:
-        reader = ports.blobs.open(RUNS, name)
-        try:
-            lines = reader.read(0, min(reader.info.size, MAX_METRICS)).splitlines()
-        finally:
-            reader.close()
-    except NotFoundError:
-        return _Logged()
-    except (RunyardError, OSError) as error:
-        return _Logged(problem=f"its metrics could not be read: {error}")
-    return _Logged(summarise(lines), tags_of(lines))
+def give_back(ports: Ports, compute: Compute, run: Run | None, slot: Slot) -> None:
+    """Put a run that waits, and whose slot is held by nobody's hand, back to its place; its last attempt is cleared away."""
+    if run is not None and (last := last_handled(ports, run)) is not None and last.ended is not None:
+        calls.clean_up(ports, run, last.handle)
+    not_before = run.not_before or 0.0 if run is not None else 0.0
+    ports.gates.put_back(compute.name, slot.waiting(not_before=not_before))
+    wake_dispatch(ports, compute)
 
 
 def _moves_to_finalizing(run: Run, seen: Ended, ended: float) -> list[Move]:
@@ -137,43 +202,20 @@ def _moves_to_finalizing(run: Run, seen: Ended, ended: float) -> list[Move]:
     if seen.started is not None and run.state in {State.STARTING, State.PROVISIONING, State.PREPARING}:
         moves.append(Move(state=State.RUNNING, reason="the script has started", at=seen.started))
     if run.state is not State.FINALIZING:
-        moves.append(Move(state=State.FINALIZING, reason=_story(seen), at=ended))
+        moves.append(Move(state=State.FINALIZING, reason=story(seen), at=ended))
     return moves
 
 
-def _story(seen: Ended) -> str:
-    if seen.outcome == "exited":
-        return f"the script exited with code {seen.exit_code}"
-    return seen.error or f"the attempt ended: {seen.outcome}"
-
-
-def _final(run: Run, seen: Ended, error: RunError | None) -> tuple[State, str]:
-    if error is None:
-        return State.COMPLETED, "the script exited with code 0"
-    if run.cancel_requested and seen.outcome in {"canceled", "void"}:
-        return State.CANCELED, "canceled; nothing of it runs any more"
-    return State.FAILED, error.message
-
-
-def _may_run_again(run: Run, seen: Ended) -> bool:
-    """After the script began, a new attempt is made only when the run asked for it."""
-    if run.spec is None or run.cancel_requested or seen.outcome not in {"exited", "interrupted"}:
-        return False
-    return run.attempt <= run.spec.retries
-
-
-def _attempt(ports: Ports, run: Run, seen: Ended, ended: float) -> Attempt | None:
-    attempts = ports.runs.attempts(run.id)
-    current = next((a for a in attempts if a.number == run.attempt), None)
-    if current is None:
+def _row(ports: Ports, run: Run, seen: Ended, ended: float) -> Attempt | None:
+    row = newest(ports, run)
+    if row is None:
         return None
-    return replace(current, started=seen.started, ended=ended, exit_code=seen.exit_code, outcome=seen.outcome)
-
-
-def _clean_up(ports: Ports, run: Run) -> None:
-    if run.handle is None:
-        return
-    try:
-        ports.targets.get(run.kind).cleanup(run.handle)
-    except TargetError as error:
-        log.warning("cleanup of %s: %s", run.id, error.message, extra={"action": "cleanup", **run.log_context()})
+    return replace(
+        row,
+        started=seen.started,
+        ended=ended,
+        exit_code=seen.exit_code,
+        outcome=seen.outcome,
+        error=failure_of(seen),
+        handle=row.handle or seen.handle,
+    )

@@ -12,6 +12,8 @@ MAX_DELIVERIES: Final = 10
 """Deliveries after which a message is dead-lettered: Service Bus' default."""
 DEAD_LETTERS: Final = "deadletters"
 """The one queue to which every other queue's dead letters are forwarded."""
+COUNTED: Final = 10_000
+"""How far :meth:`Queue.counts` counts each queue, so that a look at a flood does not add to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,14 @@ class Queue(Protocol):
         ...
 
     def counts(self) -> Mapping[str, int]:
-        """How many messages each queue holds (scheduled and locked ones too)."""
+        """How many messages each queue holds (scheduled and locked ones too); at most :data:`COUNTED` of each are counted."""
+        ...
+
+    def backlog(self, name: str, most: int) -> int:
+        """How many messages the queue holds (scheduled and locked ones too); at most ``most`` are counted.
+
+        Cheap enough for a door to ask before each message: it costs nothing while the queue is short.
+        """
         ...
 
     def redrive(self, *, source: str | None = None, most: int = 1000) -> int:

@@ -71,7 +71,8 @@ class Plan:
     request: Mapping[str, object] = field(default_factory=dict)
     handle: Handle | None = None
     """The handle that ``submit`` will return, where it is known beforehand: it is then stored with the claim, so that
-    no crash and no fast ending falls between the two."""
+    no crash and no fast ending falls between the two. Where it is not, a job whose reply was lost and whose attempt was voided is
+    not cleaned up: its runner finds the void register and exits; the kind sees to it that nothing costs money after that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

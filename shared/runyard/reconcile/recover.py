@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from runyard.dispatch.wakes import WATCH, nudge, wake_dispatch
 from runyard.errors import ConflictError
-from runyard.ports import Compute, Ports, Slot, Waiting
+from runyard.finalize import give_back
+from runyard.ports import Compute, Ports, Slot
 from runyard.runs.moves import Move, transition
 from runyard.runs.states import State
 
@@ -27,8 +28,7 @@ def recover(ports: Ports) -> None:
 def _free_or_expire(ports: Ports, compute: Compute, slot: Slot) -> None:
     run = ports.runs.get(slot.run_id)
     if run is None or run.state in {State.NOT_STARTED, State.QUEUED}:
-        priority, enqueued = (run.priority, run.created) if run is not None else (0, slot.taken)
-        ports.gates.put_back(compute.name, Waiting(run_id=slot.run_id, priority=priority, enqueued=enqueued))
+        give_back(ports, compute, run, slot)
     elif run.state is State.STARTING:
         now = ports.clock.now()
         move = Move(

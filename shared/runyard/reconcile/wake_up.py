@@ -6,25 +6,28 @@ It reads gates, the heads of waiting lists and slots, and the runs that are stil
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Final
 
 from runyard.accept import messages
+from runyard.dispatch.cancel import WAITING, cancel_waiting
 from runyard.dispatch.wakes import SUBMISSIONS, send_tick, wake_dispatch
 from runyard.errors import ConflictError
 from runyard.ports import Compute, Gate, Ports, Query
+from runyard.runs.deadlines import DEADLINES
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
-from runyard.runs.states import State
+from runyard.runs.states import CANCEL_REQUESTED, State
 
 OVERDUE: Final = 30.0
 """Seconds after its time when a watch counts as lost."""
 STALE: Final = 60.0
 """Seconds after which a ``NotStarted`` run's message counts as lost and is sent again."""
-NOT_STARTED_DEADLINE: Final = 15 * 60.0
-"""Seconds after which a run that was never accepted is ``Failed`` (DESIGN §2)."""
 ORPHANED: Final = 10 * 60.0
 """Seconds after which a waiting entry without a run's row is removed (DESIGN §3, rule 6)."""
 INTERVAL: Final = 1.0
+RESENT: Final = 200
+"""Runs whose message is sent again in one round, at most, and runs on one page of a listing."""
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ def reconcile(ports: Ports) -> int:
             continue
         woken += _work_without_wake(ports, compute, gate)
         woken += _watch_without_tick(ports, compute, gate)
-    return woken + _never_accepted(ports)
+    return woken + _never_accepted(ports) + _canceled_waiting(ports)
 
 
 def _work_without_wake(ports: Ports, compute: Compute, gate: Gate) -> int:
@@ -59,8 +62,9 @@ def _watch_without_tick(ports: Ports, compute: Compute, gate: Gate) -> int:
     if gate.next_at is None:
         generation = ports.gates.arm(compute.name, next_at=now + INTERVAL) if gate.taken else None
     elif gate.next_at + OVERDUE < now:
-        log.warning("the watch of %s was overdue and is armed again", compute.name, extra={"action": "rearm"})
-        generation = ports.gates.advance(compute.name, gate.generation, next_at=now + INTERVAL)
+        log.warning("the watch of %s was overdue and is sent again", compute.name, extra={"action": "rearm"})
+        # Under the same generation: the message may be late and not lost, and must not be overtaken again and again.
+        generation = gate.generation
     else:
         generation = None
     if generation is None:
@@ -70,19 +74,42 @@ def _watch_without_tick(ports: Ports, compute: Compute, gate: Gate) -> int:
 
 
 def _never_accepted(ports: Ports) -> int:
-    now = ports.clock.now()
-    query = Query(statuses=frozenset({State.NOT_STARTED.value}), created_before=now - STALE, limit=200)
-    runs = ports.runs.list(query).runs
-    for run in runs:
-        if now - run.created > NOT_STARTED_DEADLINE:
+    """Runs that are ``NotStarted`` though no submission waits: their messages were lost."""
+    if ports.queue.wait((SUBMISSIONS,), 0.0):
+        return 0  # accept has not come to them yet, be it after a night without a host
+    now, count = ports.clock.now(), 0
+    for run in _with_status(ports, State.NOT_STARTED.value, created_before=now - STALE):
+        if (count := count + 1) > RESENT:
+            break
+        if now - run.created > DEADLINES[State.NOT_STARTED]:
             _give_up(ports, run)
         else:
             ports.queue.send(SUBMISSIONS, messages.for_run(run.id))
+    return count
+
+
+def _canceled_waiting(ports: Ports) -> int:
+    """Runs whose cancel was asked for and that still wait: they need no slot to end."""
+    runs = [run for run in _with_status(ports, CANCEL_REQUESTED) if run.state in WAITING]
+    for run in runs:
+        cancel_waiting(ports, run, who="reconcile")
     return len(runs)
 
 
+def _with_status(ports: Ports, status: str, created_before: float | None = None) -> Iterator[Run]:
+    """Every run that shows this status."""
+    after: str | None = None
+    while True:
+        query = Query(statuses=frozenset({status}), created_before=created_before, limit=RESENT, after=after)
+        page = ports.runs.list(query)
+        yield from page.runs
+        if page.next is None:
+            return
+        after = page.next
+
+
 def _give_up(ports: Ports, run: Run) -> None:
-    minutes = int(NOT_STARTED_DEADLINE // 60)
+    minutes = int(DEADLINES[State.NOT_STARTED] // 60)
     reason = (
         f"was not accepted within {minutes} minutes; `runyard queue list` shows what is stuck, then submit it again"
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from runyard.accept import messages
-from runyard.dispatch.hand_over import MAX_TRIES, PATIENCE
+from runyard.dispatch.retries import MAX_TRIES, PATIENCE
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError
 from runyard.ports import Gate, Message
 from runyard.reconcile.account import Account, Said, View, counted
-from runyard.reconcile.wake_up import NOT_STARTED_DEADLINE, STALE
+from runyard.reconcile.wake_up import STALE
+from runyard.runs.deadlines import DEADLINES
+from runyard.runs.states import State
 
 LOOKED_AT: Final = 1000
 """Messages, and places of a waiting list, that are looked at."""
@@ -38,7 +40,7 @@ def not_started(view: View, account: Account) -> None:
                 Said(f"it was taken up {tries}: it is being read now, or the host's log says why it was not")
             )
     if view.served and not run.cancel_requested:
-        account.next.append(Said("Failed, if it was not accepted by then", run.created + NOT_STARTED_DEADLINE))
+        account.next.append(Said("Failed, if it was not accepted by then", run.created + DEADLINES[State.NOT_STARTED]))
     account.advice.append("see with `runyard doctor` and `runyard queue list` what is stuck")
     account.advice.append(f"or give it up with `runyard cancel {run.id}`")
 

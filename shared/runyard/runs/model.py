@@ -160,6 +160,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """New attempts that were made because its script failed."""
     preemptions: int = 0
     """New attempts that were made because the platform took the machine back."""
+    silent_since: float | None = None
+    """Since when its compute has not been heard of, or has not known it; ``None`` while it answers."""
     giving_up: RunError | None = None
     """Why its attempt was asked to end, if not by a cancel: it becomes the run's error when nothing of it runs any more."""
     cancel_requested: bool = False
@@ -206,7 +208,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ended: float | None = None
     exit_code: int | None = None
     outcome: str = ""
-    """How it ended, in a word: ``exited``, ``timeout``, ``canceled``, ``interrupted``, ``void``."""
+    """How it ended, in a word: ``exited``, ``timeout``, ``canceled``, ``interrupted``, ``preempted``, ``failed``, ``void``, or
+    ``abandoned`` (canceled by force: nobody knows)."""
+    error: RunError | None = None
+    """Why, if it did not succeed."""
     schema: int = SCHEMA
 
 

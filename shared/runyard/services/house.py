@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from runyard.computes import ensure_default, undrain
+from runyard.dispatch.turns import Turns
 from runyard.dispatch.wakes import WATCH, nudge
 from runyard.errors import ConfigError
 from runyard.ports import Clock, Ports, Queue, TargetContext
@@ -37,9 +38,14 @@ class Services:
     """Whether these are a host's, so that what is asked for is carried out."""
     drain_ended: bool = False
     """Whether taking over ended a drain."""
+    turns: Turns = field(init=False)
+    """Who is at work on which compute, in this process."""
     _tidy: Callable[[], object] | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
     _alarm_log: AlarmLog | None = None
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.ports.queue)
 
     def doctor(self) -> Sequence[Check]:
         """Check what a run needs here; each finding says how to mend it."""

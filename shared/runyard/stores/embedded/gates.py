@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from runyard.errors import NotFoundError
-from runyard.ports.gates import Gate, Slot, Waiting
+from runyard.ports.gates import FAR, Gate, Slot, Waiting
 from runyard.stores.embedded.database import Database
 
 _CONFIGURE: Final = (
@@ -15,8 +15,7 @@ _CONFIGURE: Final = (
     " ON CONFLICT (compute) DO UPDATE SET slot_limit = excluded.slot_limit, paused = excluded.paused"
 )
 _GATES: Final = (
-    "SELECT compute, slot_limit, paused, generation, next_at, draining, blocked_until, blocked_reason,"
-    " (SELECT count(*) FROM waiting WHERE waiting.compute = gates.compute),"
+    "SELECT compute, slot_limit, paused, generation, next_at, draining, blocked_until, blocked_reason, waiting_count,"
     " (SELECT count(*) FROM slots WHERE slots.compute = gates.compute) FROM gates"
 )
 _WAIT: Final = (
@@ -28,12 +27,14 @@ _WAIT: Final = (
 _HEAD: Final = (
     "SELECT run_id, priority, enqueued, not_before FROM waiting WHERE compute = ? ORDER BY rank, run_id LIMIT ?"
 )
+# Those whose time has come are marked once, so that no take has to pass over those whose time has not.
+_RIPEN: Final = "UPDATE waiting SET not_before = 0 WHERE compute = ? AND not_before > 0 AND not_before <= ?"
 _DUE: Final = (
-    "SELECT run_id, priority, enqueued FROM waiting WHERE compute = ? AND not_before <= ? ORDER BY rank, run_id LIMIT ?"
+    "SELECT run_id, priority, enqueued FROM waiting WHERE compute = ? AND not_before = 0 ORDER BY rank, run_id LIMIT ?"
 )
 _AHEAD: Final = (
-    "SELECT (SELECT count(*) FROM waiting AS other WHERE other.compute = me.compute"
-    " AND (other.rank, other.run_id) <= (me.rank, me.run_id))"
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM waiting AS other WHERE other.compute = me.compute"  # noqa: S608  # a number
+    f" AND (other.rank, other.run_id) <= (me.rank, me.run_id) LIMIT {FAR + 1}))"
     " FROM waiting AS me WHERE me.compute = ? AND me.run_id = ?"
 )
 _LEAVE: Final = "DELETE FROM waiting WHERE compute = ? AND run_id = ?"
@@ -113,7 +114,7 @@ class EmbeddedGates:
         ]
 
     def position(self, compute: str, run_id: str) -> int | None:
-        """1 for the next to go; ``None`` if it does not wait."""
+        """1 for the next to go, ``FAR`` + 1 beyond ``FAR``; ``None`` if it does not wait."""
         rows = self._database.read(_AHEAD, (compute, run_id))
         return int(rows[0][0]) if rows else None
 
@@ -132,7 +133,8 @@ class EmbeddedGates:
             free = gate[0] - len(held) if most is None else min(most, gate[0] - len(held))
             if free <= 0:
                 return []
-            heads = db.execute(_DUE, (compute, at, free)).fetchall()
+            db.execute(_RIPEN, (compute, at))
+            heads = db.execute(_DUE, (compute, free)).fetchall()
             indexes = (index for index in range(gate[0]) if index not in held)
             slots = [
                 Slot(run_id=run_id, index=index, taken=at, priority=priority, enqueued=enqueued)
@@ -203,7 +205,7 @@ class EmbeddedGates:
 
 
 def _row(compute: str, entry: Waiting) -> tuple[object, ...]:
-    return compute, entry.run_id, entry.rank, entry.enqueued, entry.priority, entry.not_before
+    return compute, entry.run_id, entry.rank, entry.enqueued, entry.priority, max(entry.not_before, 0.0)
 
 
 def _run(sql: str, *args: object) -> Callable[[sqlite3.Connection], int]:

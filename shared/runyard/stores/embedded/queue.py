@@ -12,7 +12,6 @@ import math
 import secrets
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -20,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from runyard.ports.clock import Clock
-from runyard.ports.queue import DEAD_LETTERS, MAX_DELIVERIES, Message
+from runyard.ports.queue import COUNTED, DEAD_LETTERS, MAX_DELIVERIES, Message
 from runyard.stores.embedded.bell import Bell
 from runyard.stores.embedded.database import Database
 from runyard.stores.memory.queue import MemoryQueue
@@ -39,6 +38,12 @@ _SEND: Final = "INSERT INTO messages (queue, id, body, properties, enqueued, vis
 _PEEK: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? ORDER BY seq LIMIT ?"  # noqa: S608
 _NEXT: Final = "(SELECT visible FROM messages WHERE queue = ? ORDER BY visible LIMIT 1)"
 _DUE: Final = f"SELECT {_COLUMNS} FROM messages WHERE queue = ? AND visible <= ? ORDER BY visible, seq LIMIT ?"  # noqa: S608
+_BACKLOG: Final = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE queue = ? LIMIT ?)"
+_NAMES: Final = (  # one step for each queue, not for each message
+    "WITH RECURSIVE names (name) AS (SELECT min(queue) FROM messages UNION ALL"
+    " SELECT (SELECT min(queue) FROM messages WHERE queue > name) FROM names WHERE name IS NOT NULL)"
+    " SELECT name FROM names WHERE name IS NOT NULL"
+)
 _LOCK: Final = "UPDATE messages SET visible = ?, lock = ?, deliveries = deliveries + 1 WHERE seq = ?"
 _COMPLETE: Final = "DELETE FROM messages WHERE seq = ? AND lock = ? AND visible > ?"
 _HELD: Final = "SELECT deliveries FROM messages WHERE seq = ? AND lock = ? AND visible > ?"
@@ -182,9 +187,16 @@ class EmbeddedQueue:
         return [*wakes, *(_message(name, row) for row in rows)][:most]
 
     def counts(self) -> Mapping[str, int]:
-        """How many messages each queue holds (scheduled and locked ones too)."""
-        stored = dict(self._database.read("SELECT queue, count(*) FROM messages GROUP BY queue"))
-        return dict(sorted((Counter(stored) + Counter(self._wakes.counts())).items()))
+        """How many messages each queue holds (scheduled and locked ones too); see the port."""
+        names = {*(row[0] for row in self._database.read(_NAMES)), *self._wakes.counts()}
+        counts = {name: self.backlog(name, COUNTED) for name in sorted(names)}
+        return {name: count for name, count in counts.items() if count}
+
+    def backlog(self, name: str, most: int) -> int:
+        """How many messages the queue holds, at most ``most``; see the port."""
+        wakes = self._wakes.backlog(name, most)
+        ((stored,),) = self._database.look(_BACKLOG, (name, most - wakes))
+        return wakes + int(stored)
 
     def redrive(self, *, source: str | None = None, most: int = 1000) -> int:
         """Send dead letters back to the queue they came from; those in somebody's hands are left alone."""

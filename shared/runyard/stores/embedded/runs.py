@@ -14,7 +14,7 @@ from runyard.errors import ConflictError, NotFoundError
 from runyard.ports.runs import Page, Query
 from runyard.runs.model import Attempt, Event, Run
 from runyard.runs.moves import Transition
-from runyard.runs.states import ENDINGS
+from runyard.runs.states import ENDINGS, State
 from runyard.stores.embedded.database import Database
 from runyard.stores.paging import Key, check_query, encode_cursor, key_of
 
@@ -33,12 +33,10 @@ _INSERT_RUN: Final = (
 _INSERT_EVENT: Final = (
     "INSERT INTO run_events (run_id, seq, time, state, reason, who, op_id, schema) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_UPDATE: Final = "UPDATE runs SET version = ?, status = ?, document = ? WHERE id = ? AND version = ?"
-# SQLite rewrites an index entry whenever its column is named, changed or not; most moves change none of these.
-_UPDATE_ALL: Final = (
-    "UPDATE runs SET version = ?, status = ?, document = ?, target = ?, compute = ?, ending = ?"
-    " WHERE id = ? AND version = ?"
-)
+_INDEXED: Final = ("status", "target", "compute", "ending")
+_UPDATE: Final = "UPDATE runs SET version = ?, document = ?{} WHERE id = ? AND version = ?"
+_HELD: Final = frozenset(map(str, State)) - frozenset(map(str, ENDINGS)) - {str(State.NOT_STARTED), str(State.QUEUED)}
+"""The statuses of runs on a compute: there are never more of them than slots."""
 _PUT_ATTEMPT: Final = (
     "INSERT INTO attempts (run_id, number, document) VALUES (?, ?, ?)"
     " ON CONFLICT (run_id, number) DO UPDATE SET document = excluded.document"
@@ -96,10 +94,9 @@ class EmbeddedRunStore:
     def transition(self, change: Transition, *, durable: bool = False) -> Run:
         """Write the change if the run is still at the version it began from; see the port."""
         before, after = change.before, change.after
-        sql, columns = _UPDATE, [after.version, after.status, _encode(after)]
-        if (after.target, after.compute, _ending(after)) != (before.target, before.compute, _ending(before)):
-            sql, columns = _UPDATE_ALL, [*columns, after.target, after.compute, _ending(after)]
-        args = (*columns, before.id, before.version)
+        changed = _changed(before, after)
+        sql = _UPDATE.format("".join(f", {name} = ?" for name in changed))
+        args = (after.version, _encode(after), *changed.values(), before.id, before.version)
         events = _event_rows(change.events)
         attempt = change.attempt
         attempt_row = None if attempt is None else (attempt.run_id, attempt.number, _encode(attempt))
@@ -162,6 +159,13 @@ class EmbeddedRunStore:
         )
 
 
+def _changed(before: Run, after: Run) -> dict[str, str]:
+    """The indexed columns that change. SQLite rewrites an index entry whenever its column is named, changed or not."""
+    old = (before.status, before.target, before.compute, _ending(before))
+    new = (after.status, after.target, after.compute, _ending(after))
+    return {name: to for name, of, to in zip(_INDEXED, old, new, strict=True) if of != to}
+
+
 def _ending(run: Run) -> str:
     return str(run.state) if run.has_ended else ""
 
@@ -198,24 +202,28 @@ def _selects(query: Query, after: Key | None) -> Iterator[tuple[str, list[object
         also("(created, id) < (?, ?)", *after)
     if query.created_before is not None:
         also("created < ?", query.created_before)
-    if query.experiment is not None:
-        also("experiment = ?", query.experiment)
-    for by_status, status_args in _by_status(query.statuses):
+    for by_status, status_args, held in _by_status(query.statuses):
+        own = [*conditions, *by_status]
+        values = [*args, *status_args]
+        if query.experiment is not None:
+            own.append(_unindexed("experiment = ?", held))
+            values.append(query.experiment)
         for by_target, target_args in _by_target(query.target):
-            where = " AND ".join([*conditions, *by_status, *by_target]) or "TRUE"
+            where = " AND ".join([*own, *(_unindexed(each, held) for each in by_target)]) or "TRUE"
             sql = f"SELECT created, id, document FROM runs WHERE {where} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608  # fixed texts
-            yield sql, [*args, *status_args, *target_args, query.limit + 1]
+            yield sql, [*values, *target_args, query.limit + 1]
 
 
-def _by_status(statuses: frozenset[str]) -> Iterator[tuple[list[str], list[object]]]:
+def _by_status(statuses: frozenset[str]) -> Iterator[tuple[list[str], list[object], bool]]:
     if not statuses:
-        yield [], []
-        return
-    endings = statuses & {str(state) for state in ENDINGS}
-    for ending in endings:
-        yield ["ending = ?"], [ending]
-    if going := sorted(statuses - endings):
-        yield ["ending = ''", f"status IN ({', '.join('?' * len(going))})"], list(going)
+        yield [], [], False
+    for status in sorted(statuses):
+        yield ["status = ?"], [status], status in _HELD
+
+
+def _unindexed(condition: str, held: bool) -> str:
+    """Keeps SQLite (by the ``+``) from reading all runs of an experiment to find the few that hold a slot now."""
+    return f"+{condition}" if held else condition
 
 
 def _by_target(target: str | None) -> Iterator[tuple[list[str], list[object]]]:

@@ -133,10 +133,32 @@ _ORDER_WITH_AGEING: Final = (
     "ALTER TABLE gates ADD COLUMN blocked_reason TEXT NOT NULL DEFAULT ''",
 )
 
+# What one message costs must not grow with the number of runs that wait.
+_MANY_WAITING: Final = (
+    # How many wait is kept in the gate's row, in the transaction of whoever comes and goes.
+    "ALTER TABLE gates ADD COLUMN waiting_count INTEGER NOT NULL DEFAULT 0",
+    "UPDATE gates SET waiting_count = (SELECT count(*) FROM waiting WHERE waiting.compute = gates.compute)",
+    (
+        "CREATE TRIGGER waiting_came AFTER INSERT ON waiting BEGIN"
+        " UPDATE gates SET waiting_count = waiting_count + 1 WHERE compute = NEW.compute; END"
+    ),
+    (
+        "CREATE TRIGGER waiting_went AFTER DELETE ON waiting BEGIN"
+        " UPDATE gates SET waiting_count = waiting_count - 1 WHERE compute = OLD.compute; END"
+    ),
+    # Those that may go, and those that wait for their time, each in their order.
+    "CREATE INDEX waiting_ready ON waiting (compute, rank, run_id) WHERE not_before = 0",
+    "CREATE INDEX waiting_later ON waiting (compute, not_before) WHERE not_before > 0",
+    # A run that has ended shows its ending as its status, so one index finds both: a few that run among many that wait.
+    "CREATE INDEX runs_by_status ON runs (status, created, id)",
+    "DROP INDEX runs_by_ending",
+)
+
 MIGRATIONS: Final[Migrations] = (
     (*_RUNS, *_GATES, *_QUEUE, *_DOCUMENTS),
     _TOMBSTONES_BY_AGE,
     _ORDER_WITH_AGEING,
+    _MANY_WAITING,
 )
 """What takes a file from version n to n + 1, by n. Version 0 is an empty file."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from threading import RLock
 
 from runyard.errors import NotFoundError
-from runyard.ports.gates import Gate, Slot, Waiting
+from runyard.ports.gates import FAR, Gate, Slot, Waiting
+from runyard.stores.memory.order import Order
 
 
 @dataclass(slots=True)
@@ -20,10 +22,26 @@ class _Gate:
     generation: int = 0
     next_at: float | None = None
     waiting: dict[str, Waiting] = field(default_factory=dict)
+    order: Order = field(default_factory=Order)
     slots: dict[str, Slot] = field(default_factory=dict)
 
-    def in_order(self) -> list[Waiting]:
-        return sorted(self.waiting.values(), key=lambda entry: (entry.rank, entry.run_id))
+    def enter(self, entry: Waiting) -> None:
+        there = self.waiting.get(entry.run_id)
+        if there is None:
+            self.waiting[entry.run_id] = entry
+            self.order.add(_key(entry))
+        elif entry.not_before < there.not_before:
+            self.waiting[entry.run_id] = replace(there, not_before=entry.not_before)
+
+    def leave(self, run_id: str) -> bool:
+        entry = self.waiting.pop(run_id, None)
+        if entry is not None:
+            self.order.remove(_key(entry))
+        return entry is not None
+
+    def due(self, at: float, most: int) -> list[Waiting]:
+        ready = (entry for _, run_id in self.order if (entry := self.waiting[run_id]).not_before <= at)
+        return list(islice(ready, most))
 
 
 class MemoryGates:
@@ -80,28 +98,27 @@ class MemoryGates:
         """Put a run on the waiting list; see the port."""
         with self._lock:
             gate = self._existing(compute)
-            if entry.run_id in gate.slots:
-                return
-            there = gate.waiting.setdefault(entry.run_id, entry)
-            if entry.not_before < there.not_before:
-                gate.waiting[entry.run_id] = replace(there, not_before=entry.not_before)
+            if entry.run_id not in gate.slots:
+                gate.enter(entry)
 
     def waiting(self, compute: str, limit: int = 100) -> Sequence[Waiting]:
         """The head of the waiting list, in order."""
         with self._lock:
             gate = self._gates.get(compute)
-            return [] if gate is None else gate.in_order()[:limit]
+            return [] if gate is None else [gate.waiting[run_id] for _, run_id in gate.order.first(limit)]
 
     def position(self, compute: str, run_id: str) -> int | None:
-        """1 for the next to go; ``None`` if it does not wait."""
-        order = [entry.run_id for entry in self.waiting(compute, limit=1 << 30)]
-        return order.index(run_id) + 1 if run_id in order else None
+        """1 for the next to go, ``FAR`` + 1 beyond ``FAR``; ``None`` if it does not wait."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            entry = None if gate is None else gate.waiting.get(run_id)
+            return None if gate is None or entry is None else min(gate.order.before(_key(entry)), FAR) + 1
 
     def leave(self, compute: str, run_id: str) -> bool:
         """Take a run off the waiting list; whether it was there."""
         with self._lock:
             gate = self._gates.get(compute)
-            return gate is not None and gate.waiting.pop(run_id, None) is not None
+            return gate is not None and gate.leave(run_id)
 
     def take(self, compute: str, *, at: float, most: int | None = None) -> Sequence[Slot]:
         """Move the first waiting runs to free slots; see the port."""
@@ -112,13 +129,13 @@ class MemoryGates:
             free = gate.limit - len(gate.slots) if most is None else min(most, gate.limit - len(gate.slots))
             held = {slot.index for slot in gate.slots.values()}
             indexes = (index for index in range(gate.limit) if index not in held)
-            heads = [entry for entry in gate.in_order() if entry.not_before <= at][: max(free, 0)]
+            heads = gate.due(at, max(free, 0))
             slots = [
                 Slot(run_id=head.run_id, index=i, taken=at, priority=head.priority, enqueued=head.enqueued)
                 for head, i in zip(heads, indexes, strict=False)
             ]
             for slot in slots:
-                del gate.waiting[slot.run_id]
+                gate.leave(slot.run_id)
                 gate.slots[slot.run_id] = slot
             return slots
 
@@ -177,6 +194,10 @@ class MemoryGates:
         if gate is None:
             raise NotFoundError(f"there is no gate for a compute named {compute!r}; configure the compute first")
         return gate
+
+
+def _key(entry: Waiting) -> tuple[float, str]:
+    return entry.rank, entry.run_id
 
 
 def _turn(gate: _Gate, next_at: float) -> int:

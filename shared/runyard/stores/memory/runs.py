@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from threading import RLock
 
 from runyard.errors import ConflictError, NotFoundError
 from runyard.ports.runs import Page, Query
 from runyard.runs.model import Attempt, Event, Run
 from runyard.runs.moves import Transition
+from runyard.stores.memory.order import Order
 from runyard.stores.paging import Key, check_query, encode_cursor, key_of
 
 
@@ -28,6 +32,7 @@ class MemoryRunStore:
     def __init__(self) -> None:
         self._lock = RLock()
         self._rows: dict[str, _Row] = {}
+        self._by_status: defaultdict[str, Order] = defaultdict(Order)
         self._identities: dict[str, str] = {}
         self._tombstones: dict[str, float] = {}
 
@@ -43,6 +48,7 @@ class MemoryRunStore:
                 raise ConflictError(f"the run id {run.id} is taken by a run of another event")
             self._identities[run.identity] = run.id
             self._rows[run.id] = _Row(run, {event.seq: event for event in birth.events}, {})
+            self._by_status[run.status].add(key_of(run))
             return run, True
 
     def get(self, run_id: str) -> Run | None:
@@ -69,6 +75,9 @@ class MemoryRunStore:
                     f"run {before.id} is at version {row.run.version}, not {before.version}: "
                     "somebody else changed it first"
                 )
+            if change.after.status != row.run.status:
+                self._by_status[row.run.status].remove(key_of(row.run))
+                self._by_status[change.after.status].add(key_of(change.after))
             row.run = change.after
             row.events.update({event.seq: event for event in change.events})
             if change.attempt is not None:
@@ -79,10 +88,17 @@ class MemoryRunStore:
         """A page of runs, newest first."""
         after = check_query(query)
         with self._lock:
-            found = [row.run for row in self._rows.values() if _matches(row.run, query, after)]
-        found.sort(key=key_of, reverse=True)
+            found = list(islice(self._newest(query, after), query.limit + 1))
         runs = tuple(found[: query.limit])
         return Page(runs=runs, next=encode_cursor(key_of(runs[-1])) if len(found) > query.limit else None)
+
+    def _newest(self, query: Query, after: Key | None) -> Iterator[Run]:
+        below = [after] if after is not None else []
+        if query.created_before is not None:
+            below.append((query.created_before, ""))
+        orders = [self._by_status[status] for status in query.statuses or list(self._by_status)]
+        keys = heapq.merge(*(order.down(min(below, default=None)) for order in orders), reverse=True)
+        return (run for _, run_id in keys if _matches(run := self._rows[run_id].run, query))
 
     def history(self, run_id: str) -> Sequence[Event]:
         """Every event of the run, oldest first; empty if there is no such run."""
@@ -107,6 +123,7 @@ class MemoryRunStore:
                     f"run {run_id} is {row.run.status}; only an ended run can be deleted: cancel it first"
                 )
             self._tombstones[row.run.identity] = at
+            self._by_status[row.run.status].remove(key_of(row.run))
             del self._rows[run_id]
 
     def forget(self, before: float) -> int:
@@ -119,11 +136,5 @@ class MemoryRunStore:
             return len(old)
 
 
-def _matches(run: Run, query: Query, after: Key | None) -> bool:
-    return (
-        (not query.statuses or run.status in query.statuses)
-        and query.experiment in {None, run.experiment}
-        and query.target in {None, run.target, run.compute}
-        and (query.created_before is None or run.created < query.created_before)
-        and (after is None or key_of(run) < after)
-    )
+def _matches(run: Run, query: Query) -> bool:
+    return query.experiment in {None, run.experiment} and query.target in {None, run.target, run.compute}

@@ -1,0 +1,154 @@
+"""Claiming a run for an attempt, and submitting it: what a dispatcher does with a slot, and who takes over from a dead one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
+
+from runyard.dispatch import calls
+from runyard.dispatch.attempts import newest
+from runyard.dispatch.cancel import end_unstarted, press
+from runyard.dispatch.refusals import refuse
+from runyard.dispatch.retries import MAX_TRIES
+from runyard.dispatch.wakes import wake_dispatch
+from runyard.errors import ConflictError, RunyardError, TransientError
+from runyard.ports import Compute, Job, Plan, Ports, Slot
+from runyard.runs.model import Attempt, Handle, Run
+from runyard.runs.moves import Move, Transition, transition
+from runyard.runs.states import State
+
+CLAIM: Final = 180.0
+"""Seconds a claim holds; longer than any ``submit`` may take (60 s), so that only a dead dispatcher is taken over."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run in ``Starting`` that this dispatcher may submit."""
+
+    run: Run
+    plan: Plan
+    first: bool
+    """Whether nobody can have submitted the attempt before."""
+
+
+def claim(ports: Ports, compute: Compute, run: Run, slot: Slot) -> Claim | None:
+    """Plan and prepare, then claim the run for its next attempt; ``None`` if that is not to be (the slot is freed)."""
+    plan = _plan(ports, compute, run, slot, run.attempt + 1)
+    if isinstance(plan, RunyardError):
+        refuse(ports, compute, run, plan, nothing_there=True)
+        return None
+    try:
+        claimed = ports.runs.transition(_claiming(run, plan, slot, ports.clock.now()), durable=True)
+    except ConflictError:
+        _claimed_by_another(ports, compute, run.id, slot)
+        return None
+    log.info("%s: starting on %s", run.id, compute.name, extra={"action": "claim", **claimed.log_context()})
+    return Claim(run=claimed, plan=plan, first=True)
+
+
+def _plan(ports: Ports, compute: Compute, run: Run, slot: Slot, attempt: int) -> Plan | RunyardError:
+    try:
+        target = ports.targets.get(compute.kind)
+        plan = target.plan(Job(run=run, compute=compute, attempt=attempt, slot=slot.index))
+        target.prepare(plan)
+    except Exception as error:  # noqa: BLE001 - the border to the kinds: it becomes the run's error
+        return calls.as_ours(error, f"preparing {run.id} for {compute.name}")
+    return plan
+
+
+def _claiming(run: Run, plan: Plan, slot: Slot, now: float) -> Transition:
+    row = Attempt(
+        run_id=run.id,
+        number=plan.attempt,
+        compute=plan.compute,
+        name=plan.name,
+        slot=slot.index,
+        claimed=now,
+        handle=plan.handle,
+    )
+    move = Move(state=State.STARTING, reason=f"being handed to {plan.compute} in slot {slot.index}", at=now)
+    return transition(
+        run,
+        [move],
+        who="dispatch",
+        row=row,
+        attempt=plan.attempt,
+        claimed_until=now + CLAIM,
+        handle=plan.handle,
+        not_before=None,
+        silent_since=None,
+    )
+
+
+def _claimed_by_another(ports: Ports, compute: Compute, run_id: str, slot: Slot) -> None:
+    """A cancel request, or another dispatcher with a late wake, was first: the slot goes where the run now is."""
+    fresh = ports.runs.get(run_id)
+    if fresh is None or fresh.has_ended or fresh.compute != compute.name:
+        ports.gates.release(compute.name, run_id)
+    elif fresh.state is State.QUEUED:
+        ports.gates.put_back(compute.name, slot.waiting())
+    else:
+        return  # it is on its way by another's hand
+    wake_dispatch(ports, compute)
+
+
+def take_over(ports: Ports, compute: Compute, run: Run, slot: Slot) -> None:
+    """Submit a run again whose claim expired, with the same attempt number: the start register lets one start."""
+    if run.tries >= MAX_TRIES:
+        why = TransientError(f"{compute.name} was handed the run {run.tries} times and never had it; look there")
+        refuse(ports, compute, run, why, nothing_there=False)
+        return
+    plan = _plan(ports, compute, run, slot, run.attempt)
+    if isinstance(plan, RunyardError):
+        refuse(ports, compute, run, plan, nothing_there=False)
+        return
+    now = ports.clock.now()
+    move = Move(
+        state=None, reason=f"the claim of attempt {run.attempt} expired: taken over, to be handed on again", at=now
+    )
+    change = transition(run, [move], who="dispatch", claimed_until=now + CLAIM, tries=run.tries + 1)
+    try:
+        taken = Claim(run=ports.runs.transition(change, durable=True), plan=plan, first=False)
+    except ConflictError:
+        return  # whoever changed it goes on with it
+    hand_over(ports, compute, [taken])
+
+
+def hand_over(ports: Ports, compute: Compute, claims: Sequence[Claim]) -> None:
+    """Submit claimed runs in one go and write down what came of each."""
+    results = calls.submit_many(ports, compute, [made.plan for made in claims])
+    for made, result in zip(claims, results, strict=True):
+        if isinstance(result, RunyardError):
+            refuse(ports, compute, made.run, result, nothing_there=made.first and calls.is_definite(result))
+        elif made.plan.handle is None:
+            _store_handle(ports, compute, made.run, result)
+
+
+def _store_handle(ports: Ports, compute: Compute, run: Run, handle: Handle) -> None:
+    """Write the handle to the run if the claim still stands, then honour a cancel that came meanwhile.
+
+    If the claim does not stand, the job is nobody's any more: it cannot start (its register is void, or another's), and goes.
+    """
+    current: Run | None = run
+    while current is not None and current.state is State.STARTING and current.attempt == run.attempt:
+        row = newest(ports, current)
+        move = Move(state=None, reason=f"handed over: {handle}", at=ports.clock.now())
+        change = transition(
+            current, [move], who="dispatch", row=replace(row, handle=handle) if row else None, handle=handle
+        )
+        try:
+            stored = ports.runs.transition(change)
+        except ConflictError:
+            current = ports.runs.get(run.id)
+            continue
+        if stored.cancel_requested and not end_unstarted(ports, compute, stored):
+            press(ports, stored)
+        return
+    if current is None or current.has_ended or current.attempt != run.attempt:
+        calls.clean_up(ports, run, handle)

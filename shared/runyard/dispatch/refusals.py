@@ -1,0 +1,193 @@
+"""What follows when a compute does not take a run: another compute, a later try, or ``Failed``.
+
+Before a claimed run does anything else, it is made sure that its attempt never starts: its reply may have been lost, and the job be
+there. The start register decides (DESIGN §3.1).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from runyard.dispatch import calls
+from runyard.dispatch.attempts import ended_as, newest
+from runyard.dispatch.retries import MAX_TRIES, block_of, retry_delay
+from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_for_next
+from runyard.errors import ConflictError, RunyardError
+from runyard.ports import Compute, Ports, Waiting
+from runyard.runs.failures import failure
+from runyard.runs.model import Attempt, Run
+from runyard.runs.moves import Move, transition
+from runyard.runs.states import State
+
+log = logging.getLogger(__name__)
+
+
+def refuse(ports: Ports, compute: Compute, run: Run, error: RunyardError, *, nothing_there: bool) -> None:
+    """Write down that a compute did not take a run, and what is next.
+
+    Args:
+        ports: The outside.
+        compute: Whose slot the run holds.
+        run: As the caller knows it: ``Queued`` (not claimed yet) or on the compute. If it changed since, nothing is done.
+        error: Why.
+        nothing_there: Whether it is certain that the compute has no job of the newest attempt and will have none.
+    """
+    try:
+        attempt = None
+        if not nothing_there and run.state is not State.QUEUED:
+            attempt = newest(ports, run)
+            if attempt is not None and not _is_settled(ports, compute, run, attempt, error):
+                return
+        _go_on(ports, compute, run, error, attempt)
+    except ConflictError:
+        log.info("%s changed while its refusal was written; the next poll decides", run.id, extra={"action": "refuse"})
+
+
+def _is_settled(ports: Ports, compute: Compute, run: Run, attempt: Attempt, error: RunyardError) -> bool:
+    """Void the attempt; if it started after all, or nobody knows, the run stays where it is and is watched."""
+    voided = calls.void(ports, compute, attempt, f"it was given up: {error.message}")
+    if voided is True:
+        return True
+    if voided is False:
+        reason = f"{error.message}; but its script was started all the same"
+    else:
+        reason = f"{error.message}; whether {compute.name} has it is not known ({voided.message}); looked at again soon"
+    if run.reason != reason:
+        move = Move(state=None, reason=reason, at=ports.clock.now())
+        ports.runs.transition(transition(run, [move], who="dispatch"))
+    return False
+
+
+def _go_on(ports: Ports, compute: Compute, run: Run, error: RunyardError, voided: Attempt | None) -> None:
+    """Another compute, later, or never. ``voided``: the attempt that was used up by making sure."""
+    now = ports.clock.now()
+    delay = retry_delay(run, error, now)
+    if delay is None or run.cancel_requested:
+        _fail(ports, compute, run, error, voided)
+        return
+    other = _fallback(ports, compute, run) if error.error_class in {"capacity", "quota"} else None
+    if other is not None and (voided is not None or run.state is State.QUEUED or _void_newest(ports, compute, run)):
+        _move_over(ports, compute, other, run, error, delay)
+    else:
+        _try_later(ports, compute, run, error, delay, voided)
+
+
+def _void_newest(ports: Ports, compute: Compute, run: Run) -> bool:
+    """Registers are the compute's: the next one has its own, so this one's must be closed for good."""
+    attempt = newest(ports, run)
+    return attempt is None or calls.void(ports, compute, attempt, "the run went to another compute") is True
+
+
+def _fail(ports: Ports, compute: Compute, run: Run, error: RunyardError, voided: Attempt | None) -> None:
+    """End it: ``Canceled`` if that was asked for, else ``Failed`` with the error."""
+    now = ports.clock.now()
+    row = ended_as(voided, "void", now)
+    if run.cancel_requested:
+        move = Move(state=State.CANCELED, reason="canceled before it started", at=now)
+        ports.runs.transition(transition(run, [move], who="dispatch", row=row, claimed_until=None))
+    else:
+        failed, why = failure(error, now)
+        ports.runs.transition(transition(run, [failed], who="dispatch", row=row, error=why, claimed_until=None))
+    calls.clean_up(ports, run, run.handle)
+    ports.gates.release(compute.name, run.id)
+    wake_for_next(ports, compute)
+
+
+def _try_later(
+    ports: Ports, compute: Compute, run: Run, error: RunyardError, delay: float, voided: Attempt | None
+) -> None:
+    """Back to its old place on the waiting list, to be passed over until the delay is over."""
+    now = ports.clock.now()
+    count = f"; try {run.tries + 1} of {MAX_TRIES}" if error.error_class == "transient" else ""
+    reason = f"{error.message}; tried again in {delay:.0f} s{count}"
+    stored = _back(ports, run, reason, now=now, not_before=now + delay, voided=voided)
+    if voided is not None:  # else nothing of it is there
+        calls.clean_up(ports, run, run.handle)
+    ports.gates.put_back(compute.name, entry_of(stored))
+    if (block := block_of(error.error_class, delay)) > 0:
+        ports.gates.block(compute.name, until=now + block, reason=error.message)
+    else:
+        wake_for_next(ports, compute)  # its slot is free for the others
+    wake_dispatch_later(ports, compute, delay)
+    if 0 < block < delay:
+        wake_dispatch_later(ports, compute, block)
+
+
+def _back(
+    ports: Ports,
+    run: Run,
+    reason: str,
+    *,
+    now: float,
+    not_before: float | None,
+    voided: Attempt | None,
+    **changes: Any,
+) -> Run:
+    claimed = run.state is not State.QUEUED
+    # Where nothing of it can be there, the next claim takes the same number again.
+    attempt = run.attempt - 1 if claimed and voided is None and "compute" not in changes else run.attempt
+    change = transition(
+        run,
+        [Move(state=State.QUEUED if claimed else None, reason=reason, at=now)],
+        who="dispatch",
+        row=ended_as(voided, "void", now),
+        handle=None,
+        claimed_until=None,
+        silent_since=None,
+        tries=run.tries + 1,
+        refused_since=run.refused_since or now,
+        not_before=not_before,
+        attempt=attempt,
+        **changes,
+    )
+    return ports.runs.transition(change)
+
+
+def _fallback(ports: Ports, compute: Compute, run: Run) -> Compute | None:
+    """The next compute that the run may go to: each in turn, and the first again when all had no room."""
+    names = run.spec.fallback if run.spec is not None else ()
+    passed = {*run.passed, compute.name}
+    for name in names:
+        if name not in passed and (other := ports.computes.get(name)) is not None and not other.paused:
+            return other
+    if run.passed and run.passed[0] != compute.name:
+        return ports.computes.get(run.passed[0])
+    return None
+
+
+def _move_over(ports: Ports, compute: Compute, other: Compute, run: Run, error: RunyardError, delay: float) -> None:
+    """To another compute's waiting list. Written in this order, a crash leaves an entry too many, never one too few."""
+    now = ports.clock.now()
+    back_to_first = other.name in run.passed
+    wait = delay if back_to_first else 0.0
+    passed = () if back_to_first else (*run.passed, compute.name)
+    not_before = now + wait if wait else None
+    ports.gates.wait(other.name, replace(entry_of(run), not_before=not_before or 0.0))
+    when = f"; tried again in {wait:.0f} s" if wait else ""
+    row = ended_as(newest(ports, run), "void", now) if run.state is not State.QUEUED else None
+    _back(
+        ports,
+        run,
+        f"{error.message}; it now waits for {other.name}{when}",
+        now=now,
+        not_before=not_before,
+        voided=row,
+        compute=other.name,
+        kind=other.kind,
+        passed=passed,
+    )
+    calls.clean_up(ports, run, run.handle)
+    ports.gates.release(compute.name, run.id)
+    ports.gates.block(compute.name, until=now + block_of(error.error_class, delay), reason=error.message)
+    wake_dispatch_later(ports, compute, block_of(error.error_class, delay))
+    if wait:
+        wake_dispatch_later(ports, other, wait)
+    else:
+        wake_dispatch(ports, other)
+
+
+def entry_of(run: Run) -> Waiting:
+    """A run's entry on a waiting list: its place is that of its age, wherever it goes."""
+    return Waiting(run_id=run.id, priority=run.priority, enqueued=run.created, not_before=run.not_before or 0.0)

@@ -1,0 +1,29 @@
+"""Counts the kills, and prints how many there were."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Count = Callable[[str, int], None]
+
+_KILLS: Counter[str] = Counter()
+
+
+@pytest.fixture
+def count() -> Count:
+    """Add to the kills of an adapter."""
+
+    def add(adapter: str, kills: int) -> None:
+        _KILLS[adapter] += kills
+
+    return add
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the counts."""
+    for adapter, kills in sorted(_KILLS.items()):
+        terminalreporter.write_line(f"crash points enumerated, {adapter}: {kills} kills")

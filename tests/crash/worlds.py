@@ -1,0 +1,71 @@
+"""What survives a kill, for each adapter: a world opens the ports anew for each program that lives in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runyard.ports import Ports
+from runyard.reconcile import recover
+from runyard.stores.embedded import EmbeddedStores
+from runyard.testing import ManualClock, OnlyTargets, ScriptedTarget, memory_ports
+
+
+@dataclass
+class MemoryWorld:
+    """Stores that all programs share, as in a cloud: nobody takes over, so only time and the reconciler help."""
+
+    clock: ManualClock
+    target: ScriptedTarget
+    _ports: Ports | None = None
+
+    def open(self) -> Ports:
+        if self._ports is None:
+            self._ports = memory_ports(OnlyTargets(self.target), clock=self.clock)
+        return self._ports
+
+    def take_over(self, ports: Ports) -> None:
+        """Nobody does."""
+
+    def close(self) -> None:
+        self._ports = None
+
+
+@dataclass
+class EmbeddedWorld:
+    """A root on disk: each program opens it anew, has lost what was in memory, and takes over as a host does."""
+
+    clock: ManualClock
+    target: ScriptedTarget
+    folder: Path
+    _stores: EmbeddedStores | None = field(default=None, init=False)
+
+    def open(self) -> Ports:
+        self.close()
+        stores = self._stores = EmbeddedStores.open(self.folder, self.clock)
+        return Ports(
+            runs=stores.runs,
+            gates=stores.gates,
+            queue=stores.queue,
+            blobs=stores.blobs,
+            computes=stores.computes,
+            webhooks=stores.webhooks,
+            secrets=stores.secrets,
+            clock=self.clock,
+            targets=OnlyTargets(self.target),
+        )
+
+    def take_over(self, ports: Ports) -> None:
+        assert self._stores is not None
+        self._stores.queue.release_locks()
+        recover(ports)
+
+    def close(self) -> None:
+        if self._stores is not None:
+            self._stores.close()
+            self._stores = None
+
+
+World = MemoryWorld | EmbeddedWorld
+MakeWorld = Callable[[ManualClock, ScriptedTarget], World]
