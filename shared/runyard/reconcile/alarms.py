@@ -14,9 +14,8 @@ from runyard.ports.queue import DEAD_LETTERS
 from runyard.runs.model import Run
 from runyard.runs.states import CANCEL_REQUESTED, State
 
-LATE_WATCH: Final = 45.0
-"""Seconds after its time when a poll is called overdue: longer than the reconciler takes to see it, shorter than the two looks
-after which it has armed the watch again and the trace is gone."""
+LATE_WATCH: Final = 60.0
+"""Seconds after its time when a poll is called overdue: the reconciler has sent its message again by then."""
 LATE_DISPATCH: Final = 60.0
 """Seconds that a run may wait beside a free slot."""
 LONG_SILENCE: Final = 3600.0
