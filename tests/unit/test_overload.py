@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,7 +21,7 @@ from runyard.events.github import sign
 from runyard.ports import Query, Webhook
 from runyard.runs.states import State
 from tests.fakes import snapshot
-from tests.served import AUTH, TOKEN, Served, serving
+from tests.served import AUTH, TOKEN, Served, client_over, serving
 
 ROOM = 3
 SECRET = "a-secret-of-the-tests"
@@ -143,10 +144,17 @@ def test_reads_are_answered_while_the_doors_are_full(served: Served) -> None:
         assert 200 == served.http.get(path).status_code
 
 
-def test_the_embedded_client_is_told_the_same(served: Served) -> None:
+def test_a_client_without_a_host_is_told_at_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     fill(served)
+    waited: list[float] = []
+    monkeypatch.setattr("runyard.sdk.connection.time.sleep", waited.append)
+    (tmp_path / "train.py").write_text("")
+    client = client_over(served)
     with pytest.raises(ThrottledError, match="see that a host runs"):
-        doors.check_room(served.house.ports, None)
+        client.submit(tmp_path, experiment="e", key="new")
+    assert [] == waited
 
 
 # How many may be inside at a time

@@ -132,8 +132,8 @@ def test_a_register_that_cannot_be_removed_is_told_and_stops_nothing(caplog: pyt
     ended(house, 2)
     house.clock.advance(SETTLED + 60)
     house.target.forget_error = TransientError("the machine does not answer")
-    with caplog.at_level(logging.WARNING):
-        assert 2 == prune(house.ports, runs_older_than=10).runs
+    caplog.clear()
+    assert 2 == prune(house.ports, runs_older_than=10).runs
     assert [] == house.runs()
     assert ["forget", "forget"] == [record.__dict__["action"] for record in caplog.records]
     assert all("stays on local: the machine does not answer" in message for message in caplog.messages)
@@ -144,6 +144,7 @@ def test_a_register_on_a_compute_of_another_kind_is_asked_of_that_kind(caplog: p
     ended(house)
     house.clock.advance(SETTLED + 60)
     house.ports.targets.targets = {}  # type: ignore[attr-defined]  # its extra is not installed any more
+    caplog.clear()
     assert 1 == prune(house.ports, runs_older_than=10).runs
     assert ["forget"] == [record.__dict__["action"] for record in caplog.records]
 

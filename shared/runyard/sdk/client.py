@@ -32,7 +32,7 @@ class Client:
         self, http: httpx.Client, *, url: str = "", on_close: Callable[[], None] | None = None, embedded: bool = False
     ) -> None:
         """Make a client of an httpx client; :meth:`connect` is the usual way."""
-        self._connection = Connection(http)
+        self._connection = Connection(http, patient=not embedded)  # without a host nothing becomes less by waiting
         self._on_close = on_close
         self.url = url
         """Where the service is; empty in-process."""

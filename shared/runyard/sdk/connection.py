@@ -42,10 +42,19 @@ _BY_CONTENT: Final = frozenset({"/api/snapshots"})
 class Connection:
     """Talks to one service; raises the errors of :mod:`runyard.errors`."""
 
-    def __init__(self, http: httpx.Client, *, pause: Callable[[float], None] | None = None) -> None:
-        """Over an HTTP client; ``pause`` waits so many seconds (:func:`time.sleep` when not given)."""
+    def __init__(
+        self, http: httpx.Client, *, pause: Callable[[float], None] | None = None, patient: bool = True
+    ) -> None:
+        """Over an HTTP client.
+
+        Args:
+            http: What sends requests.
+            pause: Waits so many seconds; :func:`time.sleep` when not given.
+            patient: Whether a service that is too busy is asked again.
+        """
         self._http = http
         self._pause = pause or time.sleep
+        self._patient = patient
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON answer to a GET; parameters that are ``None`` are left out."""
@@ -72,7 +81,7 @@ class Connection:
             TransientError: if nobody answers.
         """
         response = self.answer(method, path, **more)
-        if response.status_code == 429 and _is_repeatable(method, path, more):
+        if response.status_code == 429 and self._patient and _is_repeatable(method, path, more):
             from runyard.sdk.patience import LONGEST, insist  # noqa: PLC0415 - tenacity, for busy services only
 
             response = insist(response, lambda: self.answer(method, path, **more), self._pause)
