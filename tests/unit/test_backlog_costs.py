@@ -12,7 +12,7 @@ import pytest
 from runyard.computes import overview
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.ports import Query
-from runyard.reconcile import prune, reconcile, recover
+from runyard.reconcile import alarms, prune, reconcile, recover
 from runyard.reconcile.wake_up import STALE
 from runyard.runs.states import State
 from runyard.services.checks import run_checks
@@ -65,6 +65,7 @@ def one_page(**query: object) -> Callable[[EmbeddedHouse], object]:
 
 ROUNDS: dict[str, Callable[[EmbeddedHouse], object]] = {
     "reconcile": lambda house: reconcile(house.ports),
+    "alarms": lambda house: alarms(house.ports),
     "recover": lambda house: recover(house.ports),
     "gate": lambda house: house.ports.gates.get("local"),
     "overview": lambda house: overview(house.ports),

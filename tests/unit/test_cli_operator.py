@@ -11,11 +11,11 @@ import pytest
 from runyard.cli import drain as drain_command
 from runyard.cli import outcome
 from runyard.computes import put
+from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError
 from runyard.sdk.client import Client
 from tests.served import Served, client_over
 from tests.unit.test_cli_commands import Invoke, cli, project, served
-from tests.unit.test_why import forced
 
 __all__ = ["cli", "project", "served"]  # fixtures
 
@@ -37,12 +37,14 @@ def hosted(served: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
 
 def test_why_prints_aligned_lines_with_times_to_come(cli: Invoke, hosted: Served) -> None:
     hosted.submit()
+    for message in hosted.house.ports.queue.receive(SUBMISSIONS, most=1, lock=60):
+        hosted.house.ports.queue.complete(message)
     lines = cli("why", "latest").stdout.splitlines()
-    assert ["run", "status", "reason", "waits for", "next", "known", "to do"] == [
+    assert ["run", "status", "reason", "waits for", "next", "to do"] == [
         line[:9].strip() for line in lines if not line.startswith(" ")
     ]
     assert {len(line) - len(line[11:].lstrip()) for line in lines} == {11}
-    assert "(in 15m00s): Failed, if it was not accepted by then" in "\n".join(lines)
+    assert "(in 1m00s): the reconciler sends its message again" in "\n".join(lines)
     found = json.loads(cli("why", "latest", "--json").stdout)
     assert ("NotStarted", True) == (found["status"], found["served"])
 
@@ -67,21 +69,11 @@ def test_what_others_wrote_is_neutralised_in_why(cli: Invoke, served: Served) ->
     assert "\\x1b[2Jgone" in text
 
 
-def test_force_is_passed_on_and_says_what_it_means(
-    cli: Invoke, hosted: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_force_ends_the_record_and_says_what_may_go_on(cli: Invoke, hosted: Served) -> None:
     run = hosted.running()
-    asked: list[bool] = []
-
-    def request(_ports: object, run_id: str, *, who: str, force: bool = False) -> Any:
-        del who
-        asked.append(force)
-        forced(hosted.house, run_id)
-        return hosted.house.ports.runs.get(run_id)
-
-    monkeypatch.setattr("runyard.api.runs.request_cancel", request)
+    assert f"{run.id} CancelRequested" == cli("cancel", run.id).stdout.strip()
     result = cli("cancel", run.id, "--force")
-    assert ([True], f"{run.id} Canceled") == (asked, result.stdout.strip())
+    assert f"{run.id} Canceled" == result.stdout.strip()
     where = f"it may still be running on local (handle fake://local/{run.id}/1)"
     assert where in result.stderr
     assert where in cli("show", run.id).stdout

@@ -6,20 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
 from runyard.computes import drain, put
 from runyard.dispatch import request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.ports import Compute, Waiting
 from runyard.reconcile import Said, Why, why
-from runyard.reconcile.why_ended import ABANDONED
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
 from runyard.runs.states import State
 from tests.fakes import runconfig, snapshot
 from tests.served import Served, serving
-from tests.unit.house import House, started
+from tests.unit.house import House, started, state
 
 
 def asked(house: House, run_id: str, *, served: bool = True) -> Why:
@@ -61,12 +59,12 @@ def starting(**config: object) -> tuple[House, str]:
     return house, run_id
 
 
-def test_a_run_that_was_not_read_yet_names_its_message_and_its_deadline() -> None:
+def test_a_run_that_was_not_read_yet_names_its_message_and_what_is_ahead_of_it() -> None:
     with serving() as served:
         other, run_id = (served.submit(name).json()["runId"] for name in ("first", "second"))
         found = asked(served.house, run_id)
         assert "behind 1 other" in text(found.waits)
-        assert served.house.clock.now() + 15 * 60 == found.next[-1].at
+        assert "after 10 tries that failed it is Failed" in text(found.next)
         assert "the first there" in text(asked(served.house, other).waits)
         served.house.ports.queue.receive(SUBMISSIONS, most=2, lock=60)
         assert "it was taken up once" in text(asked(served.house, run_id).facts)
@@ -80,6 +78,7 @@ def test_a_lost_message_is_said_to_be_sent_again() -> None:
         found = asked(served.house, run_id)
         assert "not in the queue" in text(found.waits)
         assert "sends its message again" in found.next[0].text
+        assert served.house.clock.now() + 15 * 60 == found.next[-1].at
 
 
 def test_without_a_host_nothing_is_promised() -> None:
@@ -208,15 +207,20 @@ def test_an_overdue_look_is_a_fact_and_no_promise() -> None:
 
 
 def test_a_silent_run_says_since_when_and_offers_force() -> None:
-    house, run_id = starting()
+    house, run_id = starting(maxRunDurationSeconds=600)
     heard = house.clock.now()
-    moved(house, run_id, State.RUNNING, reason="the script has started", started=heard)
+    moved(house, run_id, State.RUNNING, started=heard)
+    moved(house, run_id, reason="not heard of: no route", silent_since=heard)
+    found = asked(house, run_id)
+    assert Said("not heard of since then", heard) in found.facts
+    assert Said("NotResponding, if nothing was heard of it by then", heard + 120) in found.next
     house.clock.advance(300)
     moved(house, run_id, State.NOT_RESPONDING, reason="nothing heard")
     found = asked(house, run_id)
-    assert Said("last heard of: the script has started", heard) in found.facts
+    assert Said("not heard of since then", heard) in found.facts
     assert "may still be running" in text(found.facts)
     assert "--force" in " ".join(found.advice)
+    assert heard + 600 + 600 == next(said.at for said in found.next if "long over" in said.text)
 
 
 @pytest.mark.parametrize(
@@ -307,17 +311,14 @@ def test_a_canceled_run_says_by_whom() -> None:
 
 
 def forced(house: House, run_id: str) -> None:
-    """As `cancel --force` leaves it."""
-    (attempt,) = house.ports.runs.attempts(run_id)
-    run = house.ports.runs.get(run_id)
-    assert run is not None
-    move = Move(state=State.CANCELED, reason="canceled by force by cli:ada", at=house.clock.now())
-    row = replace(attempt, outcome=ABANDONED, ended=house.clock.now())
-    house.ports.runs.transition(transition(run, [move], who="cli:ada", row=row))
+    """End a run whose script has started."""
+    request_cancel(house.ports, run_id, who="cli:ada", force=True)
+    assert State.CANCELED is state(house, run_id)
 
 
 def test_a_run_ended_by_force_says_where_it_may_still_run() -> None:
     house, run_id = starting()
+    moved(house, run_id, State.RUNNING, started=house.clock.now())
     forced(house, run_id)
     found = asked(house, run_id)
     assert f"may still be running on local (handle fake://local/{run_id}/1)" in text(found.facts)

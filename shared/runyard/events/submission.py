@@ -166,7 +166,7 @@ def parse_submission(data: bytes) -> SubmissionEvent:
     except msgspec.ValidationError:
         raise EventError("the submission must be a JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise EventError("the submission is not JSON") from None
+        raise EventError("the submission is not JSON; send an object with `experiment` and `snapshot`") from None
     if envelope.specversion is msgspec.UNSET:
         return SubmissionEvent(submission=_validate(data))
     return _cloud_event(envelope)
@@ -221,7 +221,7 @@ def _sentence(fault: ErrorDetails, more: int) -> str:
     first, *rest = fault["loc"] or ("",)
     kind, what = fault["type"], fault["msg"].removeprefix("Value error, ")
     if kind == "json_invalid":
-        return "the submission is not JSON"
+        return "the submission is not JSON; send an object with `experiment` and `snapshot`"
     if first in _UNIONS and rest:
         rest = [part for part in rest[:1] if isinstance(part, int)]
         more, kind, what = 0, "", _UNIONS[str(first)]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Self
 
+from runyard.finalize.outcomes import ON_SPOT
 from runyard.ports import Compute, Gate, Ports
 from runyard.runs.model import Event, Run
 from runyard.runs.states import State
-
-SPOT: Final = 3
-"""New attempts after preemptions on a compute declared spot, where the run does not say (DESIGN §2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class View:
     def on_preemption(self) -> int:
         """New attempts that the run may have after the platform took its machine back."""
         said = self.run.spec.on_preemption if self.run.spec is not None else None
-        return said if said is not None else SPOT if self.compute is not None and self.compute.spot else 0
+        return said if said is not None else ON_SPOT if self.compute is not None and self.compute.spot else 0
 
     def newest(self, who: str) -> Event | None:
         """What somebody did to it last. An event that leaves the state as it is changes the reason on the row neither."""

@@ -10,13 +10,12 @@ from typing import Final
 
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
 from runyard.ports import Clock, Compute, Gate, Ports, Query
-from runyard.ports.queue import DEAD_LETTERS
+from runyard.ports.queue import COUNTED, DEAD_LETTERS
 from runyard.runs.model import Run
 from runyard.runs.states import CANCEL_REQUESTED, State
 
-LATE_WATCH: Final = 45.0
-"""Seconds after its time when a poll is called overdue: longer than the reconciler takes to see it, shorter than the two looks
-after which it has armed the watch again and the trace is gone."""
+LATE_WATCH: Final = 60.0
+"""Seconds after its time when a poll is called overdue: the reconciler has sent its message again by then."""
 LATE_DISPATCH: Final = 60.0
 """Seconds that a run may wait beside a free slot."""
 LONG_SILENCE: Final = 3600.0
@@ -25,7 +24,9 @@ LONG_BLOCK: Final = 15 * 60.0
 LONG_REFUSAL: Final = 3600.0
 """Seconds for which a compute may have refused the first of its waiting runs."""
 MANY: Final = 1000
-"""Rows that are looked at, and messages above which a queue is called long."""
+"""Runs that are looked at, and messages above which a queue is called long."""
+LETTERS: Final = 100
+"""Dead letters that are looked at, of each queue that holds some: each may have a quarter of a megabyte."""
 AGAIN: Final = 3600.0
 """Seconds after which an alarm that lasts is logged again."""
 GONE: Final = 120.0
@@ -67,7 +68,7 @@ def _dead_letters(ports: Ports) -> Iterator[Alarm]:
     count = counts.get(BURIED, 0) + counts.get(DEAD_LETTERS, 0)
     if not count:
         return
-    letters = [letter for name in (BURIED, DEAD_LETTERS) for letter in ports.queue.peek(name, most=MANY)]
+    letters = [letter for name in (BURIED, DEAD_LETTERS) for letter in ports.queue.peek(name, most=LETTERS)]
     sources = sorted({each.properties.get("source") or each.dead_letter_source or "unknown" for each in letters})
     oldest = ports.clock.now() - min((letter.enqueued for letter in letters), default=ports.clock.now())
     yield Alarm(
@@ -83,7 +84,7 @@ def _submissions(ports: Ports) -> Iterator[Alarm]:
         return
     yield Alarm(
         name="submissions pile up",
-        detail=f"{count:,} messages wait to be accepted",
+        detail=f"{count:,}{' or more' if count >= COUNTED else ''} messages wait to be accepted",
         fix="see with `runyard doctor` whether a host serves the root; if one does, it catches up by itself",
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from runyard.reconcile.account import Account, Said, View
 from runyard.runs.deadlines import deadline
 from runyard.runs.states import State
+from runyard.watch.overdue import GRACE
+from runyard.watch.silence import SILENCE
 
 
 def starting(view: View, account: Account) -> None:
@@ -58,14 +60,12 @@ def running(view: View, account: Account) -> None:
 def not_responding(view: View, account: Account) -> None:
     """Nothing is heard of it, which is no evidence of anything."""
     run = view.run
-    heard = [event for event in view.ports.runs.history(run.id) if event.state is not State.NOT_RESPONDING]
     account.waits.append(Said(f"news from {run.compute}: silence is no evidence of failure, so nothing is done to it"))
-    if heard:
-        account.facts.append(Said(f"last heard of: {heard[-1].reason}", heard[-1].time))
+    account.facts.append(Said("not heard of since then", run.silent_since or run.since))
     if run.handle is not None:
         account.facts.append(Said(f"it is known there as {run.handle}; its script may still be running"))
     account.next.append(Said("heard of again, it goes on as it is found; found ended or gone, it ends so"))
-    _maximum(view, account)
+    _outlived(view, account)
     _looked_at(view, account)
     account.advice.append(f"see whether {run.compute} is up and can be reached")
     account.advice.append(
@@ -99,6 +99,17 @@ def _maximum(view: View, account: Account) -> None:
         account.facts.append(Said("it has no maximum duration (maxRunDurationSeconds)"))
 
 
+def _outlived(view: View, account: Account) -> None:
+    """Its runner bounds the script even if nobody hears of it: long after that it cannot be running."""
+    run = view.run
+    longest = run.spec.max_duration if run.spec is not None else None
+    if longest is not None and run.started is not None:
+        over = run.started + longest + GRACE
+        account.next.append(Said("its maximum duration is long over: Failed, if nothing was heard of it by then", over))
+    else:
+        account.facts.append(Said("it has no maximum duration (maxRunDurationSeconds), so no time ends it"))
+
+
 def _new_attempts(view: View, account: Account) -> None:
     failed, preempted = view.retries - view.run.failures, view.on_preemption - view.run.preemptions
     if failed > 0:
@@ -110,7 +121,10 @@ def _new_attempts(view: View, account: Account) -> None:
 
 
 def _looked_at(view: View, account: Account) -> None:
-    gate = view.gate
+    gate, silent_since = view.gate, view.run.silent_since
+    if silent_since is not None and view.run.state not in {State.NOT_RESPONDING, State.FINALIZING}:
+        account.facts.append(Said("not heard of since then", silent_since))
+        account.next.append(Said("NotResponding, if nothing was heard of it by then", silent_since + SILENCE))
     if gate is None:
         account.facts.append(Said(f"the compute {view.run.compute} does not exist (any more): nobody looks at it"))
     elif not view.served:

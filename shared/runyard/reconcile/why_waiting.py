@@ -9,6 +9,7 @@ from runyard.dispatch.retries import MAX_TRIES, PATIENCE
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError
 from runyard.ports import Gate, Message
+from runyard.ports.queue import MAX_DELIVERIES
 from runyard.reconcile.account import Account, Said, View, counted
 from runyard.reconcile.wake_up import STALE
 from runyard.runs.deadlines import DEADLINES
@@ -20,29 +21,39 @@ LOOKED_AT: Final = 1000
 
 def not_started(view: View, account: Account) -> None:
     """Its row is written, and its run configuration has not been read yet."""
-    run, now = view.run, view.now
     ahead, message = _message(view)
-    if message is None and ahead < LOOKED_AT:
-        account.waits.append(Said("its message: it is not in the queue submissions (any more)"))
-        if view.served and not run.cancel_requested:
-            account.next.append(Said("the reconciler sends its message again", max(run.created + STALE, now)))
-    elif message is None:
+    if message is not None:
+        behind = f"behind {counted(ahead, 'other')}" if ahead else "the first there"
+        account.waits.append(Said(f"accept to read it: its message is in the queue submissions, {behind}"))
+        account.facts.append(Said("its message was sent", message.enqueued))
+        _deliveries(message.delivery_count, account)
+        if view.served:
+            account.next.append(Said(f"it is read; after {MAX_DELIVERIES} tries that failed it is Failed"))
+    elif ahead >= LOOKED_AT:
         account.waits.append(
             Said(f"accept to read it: more than {LOOKED_AT:,} messages are ahead of it in the queue submissions")
         )
     else:
-        behind = f"behind {counted(ahead, 'other')}" if ahead else "the first there"
-        account.waits.append(Said(f"accept to read it: its message is in the queue submissions, {behind}"))
-        account.facts.append(Said("its message was sent", message.enqueued))
-        if message.delivery_count:
-            tries = "once" if message.delivery_count == 1 else f"{message.delivery_count} times"
-            account.facts.append(
-                Said(f"it was taken up {tries}: it is being read now, or the host's log says why it was not")
-            )
-    if view.served and not run.cancel_requested:
-        account.next.append(Said("Failed, if it was not accepted by then", run.created + DEADLINES[State.NOT_STARTED]))
+        _lost(view, account)
     account.advice.append("see with `runyard doctor` and `runyard queue list` what is stuck")
-    account.advice.append(f"or give it up with `runyard cancel {run.id}`")
+    account.advice.append(f"or give it up with `runyard cancel {view.run.id}`")
+
+
+def _deliveries(count: int, account: Account) -> None:
+    if count:
+        tries = "once" if count == 1 else f"{count} times"
+        account.facts.append(
+            Said(f"it was taken up {tries}: it is being read now, or the host's log says why it was not")
+        )
+
+
+def _lost(view: View, account: Account) -> None:
+    account.waits.append(Said("its message: it is not in the queue submissions (any more)"))
+    if view.served and not view.run.cancel_requested:
+        created = view.run.created
+        again = Said("the reconciler sends its message again", max(created + STALE, view.now))
+        last = Said("Failed, if it was not accepted by then", created + DEADLINES[State.NOT_STARTED])
+        account.next += [again, last]
 
 
 def _message(view: View) -> tuple[int, Message | None]:

@@ -52,7 +52,7 @@ class Services:
         return run_checks(self.ports, self.root)
 
     def watch_over(self) -> None:
-        """Look for what is amiss, and tell the log. Before the reconciler, which takes some traces away."""
+        """Look for what is amiss, and tell the log."""
         if self._alarm_log is None:
             self._alarm_log = AlarmLog(self.ports.clock)
         self._alarm_log.tell(alarms(self.ports, supervision(self.root)))
