@@ -85,3 +85,13 @@ def test_a_run_that_was_taken_before_its_row_was_written_keeps_its_place_and_its
     world.thaw(0, 1000)
     world.check()
     assert live(world, 60).state is State.COMPLETED
+
+
+def test_what_is_told_of_a_run_after_its_end_does_not_change_when_it_ended() -> None:
+    world = calm_world(Behaviour(duration=9.5, cleanup_raises=1))
+    world.drop_blob(retries=0, priority=0)
+    run = live(world, 60)
+    assert State.COMPLETED is run.state
+    assert "could not be removed" in world.plain.runs.history(run.id)[-1].reason
+    (ran,) = world.target.executions
+    assert ran.ended == run.ended

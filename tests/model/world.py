@@ -14,6 +14,7 @@ from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import LockLostError, RunyardError
 from runyard.events.blob import BlobDrop
 from runyard.events.submission import Submission
+from runyard.finalize.outcomes import ON_SPOT
 from runyard.ports import Compute, Ended, Message, Ports, Query
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import bury, reconcile
@@ -38,6 +39,9 @@ from tests.fakes import runconfig, snapshot
 from tests.model.worker import Worker
 
 COMPUTE = "local"
+SPARE = "spare"
+COMPUTES = (COMPUTE, SPARE)
+"""Where runs go that find no capacity on the other; its machines may be taken back at any time."""
 KIND = "scripted"
 QUEUES = (SUBMISSIONS, dispatch_queue(KIND), WATCH, DEAD_LETTERS)
 LOCK = 60.0
@@ -66,7 +70,7 @@ class World:
     drops: list[BlobDrop] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     submissions: int = 0
-    slots_before: int = 0
+    slots_before: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.target = ScriptedTarget(
@@ -83,11 +87,13 @@ class World:
         self.ports: Ports = Steps(inner=self.faults.ports, hook=self._hook).ports
         self.plain.computes.put(Compute(name=COMPUTE, kind=KIND, limit=self.limit))
         self.plain.gates.configure(COMPUTE, limit=self.limit)
+        self.plain.computes.put(Compute(name=SPARE, kind=KIND, limit=1, spot=True))
+        self.plain.gates.configure(SPARE, limit=1)
 
     # What may happen.
 
     def drop_blob(self, *, retries: int, priority: int) -> None:
-        config = runconfig(runyard={"retries": retries, "priority": priority})
+        config = _config(retries, priority)
         name = f"exp/{len(self.drops)}.zip"
         info = self.plain.blobs.put("snapshots", name, snapshot(config=config))
         event = BlobDrop(
@@ -108,7 +114,7 @@ class World:
     def _submission(self, retries: int, priority: int) -> Submission:
         self.submissions += 1
         number = self.submissions
-        config = runconfig(runyard={"retries": retries, "priority": priority})
+        config = _config(retries, priority)
         self.plain.blobs.put("uploads", f"{number}.zip", snapshot(config=config))
         return Submission.of({"snapshot": f"uploads/{number}.zip", "experiment": "exp", "id": f"event-{number}"})
 
@@ -214,10 +220,11 @@ class World:
         runs = {run.id: run for run in self.runs()}
         self._check_endings(runs)
         self._check_executions(runs)
-        self._check_gate(runs)
+        for compute in COMPUTES:
+            self._check_gate(compute, runs)
 
     def _check_endings(self, runs: dict[str, Run]) -> None:
-        going = {ran.run_id for ran in self.target.running(COMPUTE)}
+        going = {ran.run_id for compute in COMPUTES for ran in self.target.running(compute)}
         for run in runs.values():
             if not run.has_ended:
                 continue
@@ -236,7 +243,7 @@ class World:
         if run.attempt == 0:
             assert run.state is not State.COMPLETED, self.tell(f"{run.id} completed without an attempt")
             return
-        seen = self.target.truth(Handle(kind=KIND, compute=COMPUTE, id=f"{run.id}/{run.attempt}"))
+        seen = self.target.truth(Handle(kind=KIND, compute=run.compute, id=f"{run.id}/{run.attempt}"))
         code = seen.exit_code if isinstance(seen, Ended) else None
         claimed = run.state is State.COMPLETED
         assert claimed == (code == 0), self.tell(f"{run.id} is {run.state}: {run.reason}; but its compute says {seen}")
@@ -249,20 +256,20 @@ class World:
             assert run_id in runs, self.tell(f"{run_id} ran, and there is no such run")
             assert len(attempts) == len(set(attempts)), self.tell(f"an attempt of {run_id} ran twice: {attempts}")
             spec = runs[run_id].spec
-            allowed = 1 + (spec.retries if spec else 0)
+            allowed = 1 + (spec.retries if spec else 0) + ON_SPOT
             assert len(attempts) <= allowed, self.tell(f"{run_id} ran {len(attempts)} times, and asked for {allowed}")
 
-    def _check_gate(self, runs: dict[str, Run]) -> None:
-        gate = self.plain.gates.get(COMPUTE)
-        slots = {slot.run_id for slot in self.plain.gates.slots(COMPUTE)}
+    def _check_gate(self, compute: str, runs: dict[str, Run]) -> None:
+        gate = self.plain.gates.get(compute)
+        slots = {slot.run_id for slot in self.plain.gates.slots(compute)}
         assert gate is not None
-        going = [ran.run_id for ran in self.target.running(COMPUTE)]
+        going = [ran.run_id for ran in self.target.running(compute)]
         assert set(going) <= slots, self.tell(f"{going} run, and the slots are those of {slots}")
         assert len(going) == len(set(going)), self.tell(f"a run runs twice at a time: {going}")
-        most = max(gate.limit, self.slots_before)
+        most = max(gate.limit, self.slots_before.get(compute, 0))
         assert len(slots) <= most, self.tell(f"{len(slots)} slots are held, and the limit is {gate.limit}")
-        self.slots_before = len(slots)
-        for entry in self.plain.gates.waiting(COMPUTE):
+        self.slots_before[compute] = len(slots)
+        for entry in self.plain.gates.waiting(compute):
             run = runs.get(entry.run_id)
             if run is not None and run.state is State.QUEUED:
                 assert run.created >= entry.enqueued, self.tell(f"{run.id} lost its place in the order of going")
@@ -307,10 +314,15 @@ class World:
 
     def _left(self) -> list[str]:
         gates = self.plain.gates
-        return [
-            *(f"{run.id} is {run.state}: {run.reason}" for run in self.runs() if not run.has_ended),
-            *(f"{slot.run_id} holds a slot" for slot in gates.slots(COMPUTE)),
-            *(f"{entry.run_id} waits" for entry in gates.waiting(COMPUTE)),
-            *(f"{ran.run_id} runs" for ran in self.target.running(COMPUTE)),
-            *(f"{count} on {queue}" for queue, count in self.plain.queue.counts().items() if queue == SUBMISSIONS),
+        left = [f"{run.id} is {run.state}: {run.reason}" for run in self.runs() if not run.has_ended]
+        for compute in COMPUTES:
+            left += [f"{slot.run_id} holds a slot" for slot in gates.slots(compute)]
+            left += [f"{entry.run_id} waits" for entry in gates.waiting(compute)]
+            left += [f"{ran.run_id} runs" for ran in self.target.running(compute)]
+        return left + [
+            f"{count} on {queue}" for queue, count in self.plain.queue.counts().items() if queue == SUBMISSIONS
         ]
+
+
+def _config(retries: int, priority: int) -> str:
+    return runconfig(runyard={"retries": retries, "priority": priority, "fallback": [SPARE]})
