@@ -33,6 +33,7 @@ docs: $(STAMP)  ## write the generated pages again
 bench: $(STAMP)
 	$(BIN)/python benchmarks/local.py
 	$(BIN)/python benchmarks/files.py
+	$(BIN)/python -m benchmarks.backlog
 
 fuzz: $(STAMP)  ## a minute each of hostile files and hostile zips, guided by coverage
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz

@@ -70,7 +70,7 @@ def cpu_of(pids: Sequence[int]) -> float:
 
 
 def processes_of(root: Path, host: int) -> list[int]:
-    """The host and the supervisor of this root."""
+    """The host, the supervisor of this root and its keeper."""
     found = [host]
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != host:
@@ -78,7 +78,7 @@ def processes_of(root: Path, host: int) -> list[int]:
                 line = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"serve" in line and os.fsencode(str(root)) in line:
+            if b"keep" in line and os.fsencode(str(root)) in line:
                 found.append(int(entry.name))
     return found
 

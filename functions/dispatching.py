@@ -1,6 +1,7 @@
 """One dispatch queue per kind of compute target."""
 
 from collections.abc import Callable
+from functools import partial
 
 import azure.functions as func
 
@@ -11,10 +12,11 @@ from runyard.services import current, kinds
 blueprint = func.Blueprint()
 
 
-def _dispatcher() -> Callable[[func.ServiceBusMessage], None]:
+def _dispatcher(queue: str) -> Callable[[func.ServiceBusMessage], None]:
     def handler(message: func.ServiceBusMessage) -> None:
         """Give a compute's free slots to its waiting runs."""
-        dispatch(current().ports, message.get_body())
+        services = current()
+        services.turns.take(queue, message.get_body(), partial(dispatch, services.ports))
 
     return handler
 
@@ -23,5 +25,5 @@ for kind in kinds():
     blueprint.function_name(f"dispatch_{kind}")(
         blueprint.service_bus_queue_trigger(
             arg_name="message", queue_name=dispatch_queue(kind), connection="ServiceBus"
-        )(_dispatcher())
+        )(_dispatcher(dispatch_queue(kind)))
     )

@@ -11,8 +11,9 @@ blueprint = func.Blueprint()
 @blueprint.function_name("reconcile")
 @blueprint.timer_trigger(arg_name="timer", schedule="*/30 * * * * *")
 def reconcile_gates(timer: func.TimerRequest) -> None:
-    """Wake what should move and does not."""
+    """Tell the log what is amiss, and wake what should move and does not."""
     del timer
+    current().watch_over()
     reconcile(current().ports)
 
 

@@ -1,5 +1,7 @@
 """The queue of scheduled polls, one message per compute in use."""
 
+from functools import partial
+
 import azure.functions as func
 
 from runyard.dispatch.wakes import WATCH
@@ -13,4 +15,5 @@ blueprint = func.Blueprint()
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=WATCH, connection="ServiceBus")
 def poll_compute(message: func.ServiceBusMessage) -> None:
     """Observe the runs of a compute."""
-    watch(current().ports, message.get_body())
+    services = current()
+    services.turns.take(WATCH, message.get_body(), partial(watch, services.ports))

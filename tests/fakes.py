@@ -50,6 +50,8 @@ class FakeTarget:
     voided: set[str] = field(default_factory=set)
     """Jobs whose start register says ``void``."""
     cleaned: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    forget_error: RunyardError | None = None
     polls: int = 0
     refusals: list[RunyardError] = field(default_factory=list)
     """Errors for the next submissions, first to last."""
@@ -115,6 +117,9 @@ class FakeTarget:
         return True
 
     def forget(self, attempt: Attempt) -> None:
+        if self.forget_error is not None:
+            raise self.forget_error
+        self.forgotten.append(f"{attempt.run_id}/{attempt.number}")
         self.voided.discard(f"{attempt.run_id}/{attempt.number}")
 
     def logs(self, handle: Handle, offset: int, limit: int = 1 << 20) -> LogChunk:

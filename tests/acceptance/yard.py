@@ -41,7 +41,7 @@ class Yard:
             app_path=self.app,
             port=0,
             console=self.lines.append,
-            known=lambda container, name, etag, _modified: is_known(services.ports, container, name, etag),
+            known=lambda *blob: is_known(services.ports, *blob),
         )
         services.take_over()
         host = Host(services.ports, self.root, TOKEN, options=options)

@@ -191,13 +191,15 @@ def mixed(runs: RunStore) -> RunStore:
     ended(runs, "done", State.COMPLETED, created=START + 4, target="gpu", compute="gpu", experiment="other")
     ended(runs, "canceled", State.CANCELED, created=START + 5, cancel_requested=True)
     born(runs, "wanted", created=START + 6, cancel_requested=True, experiment="other")
+    starting = born(runs, "starting", created=START, target="gpu", compute="gpu")
+    runs.transition(moved(starting, State.QUEUED, State.STARTING))
     return runs
 
 
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ({}, ["wanted", "canceled", "done", "failed", "queued", "new"]),
+        ({}, ["wanted", "canceled", "done", "failed", "queued", "new", "starting"]),
         ({"statuses": frozenset({"NotStarted"})}, ["new"]),
         ({"statuses": frozenset({"CancelRequested"})}, ["wanted"]),
         ({"statuses": frozenset({"Canceled"})}, ["canceled"]),
@@ -205,11 +207,16 @@ def mixed(runs: RunStore) -> RunStore:
         ({"statuses": frozenset({"Running"})}, []),
         ({"experiment": "other"}, ["wanted", "done"]),
         ({"experiment": "nobody"}, []),
-        ({"target": "gpu"}, ["done", "failed", "queued"]),
+        ({"target": "gpu"}, ["done", "failed", "queued", "starting"]),
         ({"target": "alias"}, ["failed"]),
         ({"target": "gpu", "experiment": "other"}, ["done"]),
         ({"target": "gpu", "statuses": frozenset({"Failed", "Queued"})}, ["failed", "queued"]),
-        ({"created_before": START + 3}, ["queued", "new"]),
+        ({"experiment": "other", "statuses": frozenset({"CancelRequested", "Completed"})}, ["wanted", "done"]),
+        ({"experiment": "other", "statuses": frozenset({"Running", "Queued"})}, []),
+        ({"target": "gpu", "statuses": frozenset({"Starting", "Running"})}, ["starting"]),
+        ({"target": "alias", "statuses": frozenset({"Starting", "Failed"})}, ["failed"]),
+        ({"created_before": START + 1, "statuses": frozenset({"Starting", "Queued"})}, ["starting"]),
+        ({"created_before": START + 3}, ["queued", "new", "starting"]),
         ({"created_before": START + 6, "limit": 1}, ["canceled"]),
     ],
 )

@@ -12,13 +12,14 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from runyard.ports import Compute, Ended, Job, Observation, Plan, Running, TargetContext
+from runyard.runner import process
 from runyard.runs.model import Handle, JobSpec, Origin, Run, SnapshotRef
 from runyard.runs.states import State
 from runyard.stores.embedded import FolderBlobs, SystemClock
@@ -126,6 +127,12 @@ class House:
         """The supervisor's process id."""
         return int((self.root / "local" / "supervisor.lock").read_text())
 
+    def keeper(self) -> int:
+        """The process id of the supervisor's keeper."""
+        found = process.read_stat(self.supervisor())
+        assert found is not None
+        return found.parent
+
     def complaints(self) -> str:
         path = self.root / "local" / "supervisor.log"
         return path.read_text() if path.exists() else ""
@@ -133,8 +140,7 @@ class House:
     def close(self) -> None:
         """End the supervisor and whatever is left; nothing may be."""
         self.target.close()
-        if (self.root / "local" / "supervisor.lock").exists():
-            end(self.supervisor())
+        end_all(self.root)
         left = [pid for run in self.runs for pid in living(run)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
@@ -171,6 +177,29 @@ def make_zip(files: Mapping[str, str | bytes]) -> bytes:
         for name, data in files.items():
             archive.writestr(name, data)
     return buffer.getvalue()
+
+
+def runners(root: Path) -> list[int]:
+    """The keepers and supervisors of a root, zombies not counted."""
+    found = []
+    for pid in process.every_pid():
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if os.fsencode(root) in words and (b"keep" in words or b"serve" in words):
+            found.append(pid)
+    return found
+
+
+def end_all(root: Path) -> None:
+    """Kill the keepers and supervisors of a root; a supervisor whose keeper is killed would become one."""
+    while left := runners(root):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        for pid in left:
+            end(pid)
 
 
 def end(pid: int, number: int = signal.SIGKILL) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from runyard.ports import Absent, Compute, Ended
+from runyard.errors import TransientError
+from runyard.ports import Absent, Compute, Ended, Plan
 from runyard.runner import register
 from runyard.runner.places import Places
+from runyard.runs.model import Attempt
 from tests.processes import living
 from tests.targets.house import House
 
@@ -134,7 +136,10 @@ def test_the_maximum_duration_ends_a_script(house: House) -> None:
     handle = house.start(FLEEING, compute=compute, max_duration=0.3)
     ended = house.ended(handle)
     assert ended.outcome == "timeout"
-    assert ended.error == "the script ran longer than its maximum duration of 0.3 s and was ended"
+    assert (
+        ended.error
+        == "the script ran longer than its maximum duration of 0.3 s and was ended; maxRunDurationSeconds sets it"
+    )
     assert ended.error_class == "user"
     assert ended.started is not None
     assert ended.ended is not None
@@ -158,6 +163,49 @@ def test_a_start_that_was_voided_never_happens(house: House, tmp_path: Path) -> 
     assert house.run("pass").exit_code == 0
     assert Path(places.refused).read_text() == "the deadline passed\n"
     assert not mark.exists()
+
+
+def attempt_of(plan: Plan) -> Attempt:
+    return Attempt(run_id=plan.run_id, number=1, compute="local", name=plan.name, slot=0, claimed=0.0)
+
+
+def test_a_start_can_be_voided_before_the_job_is_there_and_again(house: House, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    plan = house.plan(f"open({str(mark)!r}, 'w')")
+    assert house.target.void(attempt_of(plan), "the deadline passed") is True
+    assert house.new_target().void(attempt_of(plan), "another reason") is True
+    ended = house.ended(house.target.submit(plan))
+    assert (ended.outcome, ended.error) == ("void", "the deadline passed")
+    assert house.run("pass").exit_code == 0
+    assert not mark.exists()
+
+
+def test_what_was_started_cannot_be_voided(house: House) -> None:
+    plan = house.plan("raise SystemExit(2)")
+    handle = house.target.submit(plan)
+    assert house.ended(handle).exit_code == 2
+    assert house.target.void(attempt_of(plan), "too late") is False
+    assert house.ended(handle).exit_code == 2
+
+
+def test_a_void_that_cannot_be_written_is_said_so(house: House) -> None:
+    plan = house.plan("pass")
+    (house.root / "local").mkdir()
+    (house.root / "local" / "registers").write_text("in the way")
+    with pytest.raises(TransientError, match="could not be voided"):
+        house.target.void(attempt_of(plan), "the deadline passed")
+
+
+def test_a_forgotten_attempt_leaves_no_register(house: House) -> None:
+    plan = house.plan("pass")
+    house.target.void(attempt_of(plan), "the deadline passed")
+    house.ended(house.target.submit(plan))
+    house.run("pass")  # by now the supervisor has noted that it refused the first
+    registers = house.root / "local" / "registers"
+    assert {plan.name, f"{plan.name}.refused"} <= {path.name for path in registers.iterdir()}
+    for _ in range(2):
+        house.target.forget(attempt_of(plan))
+    assert [path.name for path in registers.iterdir() if path.name.startswith(plan.name)] == []
 
 
 def test_canceling_before_the_start_voids_it(house: House) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runyard.ports import Ended, Running
-from tests.targets.house import House, opened
+from tests.targets.house import PATIENCE, House, end, opened
 
 
 @pytest.fixture
@@ -51,6 +52,22 @@ def test_a_script_that_fills_the_disk_fails_and_the_next_one_runs(small: House) 
     shutil.rmtree(small.root / "snapshots")
     (small.root / "snapshots").mkdir()
     assert small.run("print('fine')").exit_code == 0
+
+
+def test_an_ending_is_not_lost_when_the_supervisor_is_killed_before_it_could_write_the_result(small: House) -> None:
+    handle = small.start("import os, sys\nfor n in range(6): os.write(1, b'x' * (1 << 20))")
+    deadline = time.monotonic() + PATIENCE
+    seen = small.poll(handle)
+    while "cannot write the result" not in getattr(seen, "detail", ""):
+        assert time.monotonic() < deadline, seen
+        if isinstance(seen, Ended):
+            pytest.skip("there was room for the result")
+        small.told.wait(0.02)
+        seen = small.poll(handle)
+    end(small.supervisor())
+    (small.folder(handle) / "azureml-logs" / "70_driver_log.txt").write_bytes(b"")
+    ended = small.ended(handle)
+    assert (ended.outcome, ended.exit_code) == ("exited", 1)
 
 
 def test_a_snapshot_that_does_not_fit_says_so(small: House) -> None:

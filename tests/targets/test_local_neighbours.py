@@ -16,7 +16,7 @@ import pytest
 from runyard.errors import TransientError
 from runyard.ports import Ended, Running, Unreachable
 from runyard.runner import build, register, result
-from runyard.runner.serve import HARMLESS
+from runyard.runner.keep import HARMLESS
 from runyard.runs.model import Handle
 from tests.targets.house import PATIENCE, House, end, make_zip
 
@@ -206,4 +206,7 @@ def test_an_error_that_nobody_foresaw_is_the_end_of_its_run_alone(tmp_path: Path
     assert b"exp_1_a: Traceback" in done.stderr
     found = result.read(str(tmp_path / "root" / "runs" / "exp_1_a" / "1" / "result.json"))
     assert found is not None
-    assert (found["outcome"], found["error"]) == ("failed", "the run could not be prepared: TypeError")
+    assert (found["outcome"], found["error"]) == (
+        "failed",
+        "the run could not be prepared (TypeError); local/supervisor.log in the root says more",
+    )

@@ -96,7 +96,7 @@ def test_a_snapshot_that_changed_since_it_was_accepted_is_refused(house: House) 
 def test_a_snapshot_that_is_gone_is_refused(house: House) -> None:
     plan = house.plan("pass")
     (house.root / str(plan.request["snapshot"])).unlink()
-    assert refused(house, house.ended(house.target.submit(plan))).endswith("is not there any more")
+    assert refused(house, house.ended(house.target.submit(plan))).endswith("is not there any more; submit it again")
 
 
 def test_a_snapshot_that_is_no_zip_is_refused(house: House) -> None:

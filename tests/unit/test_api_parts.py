@@ -150,7 +150,7 @@ def test_computes_are_listed_set_and_removed(served: Served) -> None:
     assert served.http.delete("/api/aliases/cluster1").status_code == 404
     assert served.http.delete("/api/computes/gpu").status_code == 204
     assert served.http.put("/api/computes/new", json={"limit": 1}).status_code == 400
-    assert "--pause" in served.http.delete("/api/computes/local").json()["error"]["message"]
+    assert "compute pause" in served.http.delete("/api/computes/local").json()["error"]["message"]
     assert served.http.put("/api/aliases/a", json={"compute": "nowhere"}).status_code == 404
 
 

@@ -49,7 +49,7 @@ def test_a_mistyped_path_is_taken_for_one(cli: Invoke) -> None:
 
 
 def test_the_roots_own_compute_stays(cli: Invoke) -> None:
-    assert "--pause" in cli("compute", "remove", "local", code=outcome.FAILED).stderr
+    assert "compute pause" in cli("compute", "remove", "local", code=outcome.FAILED).stderr
 
 
 def test_cancel_without_a_host_says_who_carries_it_out(cli: Invoke, served: Served) -> None:

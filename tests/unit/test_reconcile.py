@@ -70,7 +70,8 @@ def test_a_dead_submission_leaves_a_failed_run_and_the_message_for_redrive() -> 
     (message,) = house.ports.queue.receive(SUBMISSIONS, most=1, lock=60)
     house.ports.queue.dead_letter(message, reason="MaxDeliveryCountExceeded", description="the handler raised")
     house.settle()
-    assert "could not be accepted: the handler raised" == house.only().reason
+    reason = "could not be accepted: the handler raised; once that is mended, `runyard queue redrive` sends it again"
+    assert reason == house.only().reason
     assert 1 == house.ports.queue.counts()["buried"]
     assert 0 == redrive(house.ports, source="watch")
     assert 1 == redrive(house.ports, source=SUBMISSIONS)
@@ -87,7 +88,7 @@ def test_the_sweep_finds_snapshots_that_raised_no_event() -> None:
     house.settle()
     assert "sweep" == house.only().origin.event_id
     assert 0 == sweep(house.ports)
-    assert is_known(house.ports, "snapshots", info.name, info.etag)
+    assert is_known(house.ports, "snapshots", info.name, info.etag, info.modified)
 
 
 def test_prune_removes_ended_runs_and_their_event_never_runs_again() -> None:
@@ -110,6 +111,20 @@ def test_prune_removes_ended_runs_and_their_event_never_runs_again() -> None:
     drop(house.ports, event)
     house.settle()
     assert [] == [run for run in house.runs() if run.state is not State.FAILED]
+
+
+def test_prune_keeps_the_snapshots_of_runs_that_have_not_ended() -> None:
+    house = House(limit=1)
+    first, second = started(house, 2)
+    house.target.end(f"{first}/1")
+    house.clock.advance(5)
+    house.settle()
+    house.clock.advance(100)
+    assert 1 == prune(house.ports, snapshots_older_than=10).snapshots
+    waiting = house.ports.runs.get(second)
+    assert waiting is not None
+    assert waiting.snapshot is not None
+    assert [waiting.snapshot.name] == [info.name for info in house.ports.blobs.list("snapshots")]
 
 
 def test_compute_names_kinds_and_limits_are_checked() -> None:

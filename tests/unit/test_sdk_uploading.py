@@ -25,11 +25,12 @@ from runyard.errors import (
     ThrottledError,
     TransientError,
 )
-from runyard.sdk import submitting, uploading
+from runyard.sdk import submitting
 from runyard.sdk.connection import Connection
+from runyard.sdk.patience import LONGEST_PAUSE, retry_after
 from runyard.sdk.submitting import Asked, post_run, post_snapshot
 from runyard.sdk.transport import InProcessTransport
-from runyard.sdk.uploading import ATTEMPTS, Upload, retry_after
+from runyard.sdk.uploading import ATTEMPTS, Upload
 from tests.served import AUTH, Served, serving
 from tests.unit.test_api_uploads import STEP, a_zip
 
@@ -197,7 +198,7 @@ def test_a_service_that_says_when_is_asked_then(
     ]  # fmt: skip
     upload(connection, pauses)
     assert content(served) == DATA
-    assert pauses[:2] == [7.0, uploading.LONGEST_PAUSE]
+    assert pauses[:2] == [7.0, LONGEST_PAUSE]
     assert 0.7 < pauses[2] < 1.3
     assert 25 < pauses[3] <= 30
 

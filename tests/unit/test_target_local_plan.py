@@ -90,7 +90,10 @@ def test_a_named_interpreter_is_kept() -> None:
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        ({"framework": "PySpark"}, "the framework 'PySpark' cannot run on 'box': kind 'local' runs Python scripts"),
+        (
+            {"framework": "PySpark"},
+            "the framework 'PySpark' cannot run on 'box': kind 'local' runs Python scripts; set framework to Python, or submit with another target",
+        ),
         ({"node_count": 2}, "the run asks for 2 nodes, and 'box' is one machine; set nodeCount to 1"),
     ],
 )

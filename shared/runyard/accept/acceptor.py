@@ -152,7 +152,7 @@ def accept_run(ports: Ports, ident: str) -> Run:
     """
     run = ports.runs.get(ident)
     if run is None:
-        raise EventError(f"the message names the run {ident!r}, which does not exist")
+        raise EventError(f"the message names the run {ident!r}, which does not exist (any more); submit it anew")
     if run.state is not State.NOT_STARTED:
         return _again(ports, run)
     if run.cancel_requested:

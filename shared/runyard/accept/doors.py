@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Final
 
 from runyard.accept import messages
 from runyard.accept.acceptor import describe
 from runyard.accept.resolve import asked_of
 from runyard.dispatch.wakes import SUBMISSIONS
-from runyard.errors import ConfigError, NotFoundError
+from runyard.errors import ConfigError, NotFoundError, ThrottledError
 from runyard.events.blob import BlobDrop
 from runyard.events.submission import Submission
 from runyard.ports import Ports
 from runyard.runs.identity import identity, run_id
 from runyard.runs.model import Origin, Run
 from runyard.runs.moves import birth
+
+BACKLOG: Final = 10_000
+"""Submissions that may wait to be accepted before the API and the webhooks take no more.
+
+Accept does some hundred a second, so this is a minute's work at most. What is acknowledged is then accepted long before the
+15 minutes after which a run counts as never accepted, and a flood fills neither the disk nor the time of those who come later.
+"""
+RETRY_AFTER: Final = 10.0
+"""Seconds after which who was turned away may come again: some thousand are accepted meanwhile."""
 
 
 def drop(ports: Ports, drop: BlobDrop, *, source: str = "blob") -> None:
@@ -38,11 +48,13 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
     Raises:
         ConfigError: if the snapshot is not in a registered container.
         NotFoundError: if the snapshot is not there.
+        ThrottledError: if too many submissions wait already, and this one made no run before; nothing is written.
     """
     asked = asked_of(submission)
     if ports.blobs.head(asked.container, asked.name) is None:
         raise NotFoundError(f"there is no snapshot {asked.container}/{asked.name}; upload it, or check the name")
     key = key or submission.id
+    full = check_room(ports, key)
     unique = identity(key) if key else identity(secrets.token_hex(16))
     now = ports.clock.now()
     run = Run(
@@ -55,9 +67,26 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
         created=now,
     )
     stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source), durable=True)
-    if not stored.has_ended:
+    if created or not (full or stored.has_ended):  # in a flood, the message of a run that exists is on its way
         ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
     return stored, created
+
+
+def check_room(ports: Ports, key: str | None) -> bool:
+    """Ask before anything is read or written for a submission; gives whether only a repeated event is let in now.
+
+    Raises:
+        ThrottledError: if too many submissions wait to be accepted, and the run of ``key`` is not there yet.
+    """
+    if ports.queue.backlog(SUBMISSIONS, BACKLOG) < BACKLOG:
+        return False
+    if key is None or ports.runs.find(identity(key)) is None:
+        raise ThrottledError(
+            f"{BACKLOG:,} submissions wait to be accepted, so this one was not taken in; see that a host runs, and send it "
+            f"again in {RETRY_AFTER:.0f} s",
+            retry_after=RETRY_AFTER,
+        )
+    return True
 
 
 def resubmit(
@@ -76,7 +105,7 @@ def resubmit(
     """
     earlier = ports.runs.get(run_id)
     if earlier is None:
-        raise NotFoundError(f"there is no run {run_id!r}")
+        raise NotFoundError(f"there is no run {run_id!r}; `runyard runs` lists them")
     if not earlier.request:
         raise ConfigError(f"{run_id} was rejected, so there is nothing to submit again; send a corrected event")
     request = {**earlier.request}

@@ -66,7 +66,9 @@ def asked_of(submission: Submission) -> Asked:
     ref = submission.snapshot
     if ref.container not in CONTAINERS:
         known = ", ".join(sorted(CONTAINERS))
-        raise ConfigError(f"the snapshot is in {ref.container[:63]!r}, and the registered containers are {known}")
+        raise ConfigError(
+            f"the snapshot is in {ref.container[:63]!r}, and the registered containers are {known}; upload it to one"
+        )
     return Asked(
         container=ref.container,
         name=ref.name,
@@ -89,7 +91,9 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
     try:
         reader = ports.blobs.open(asked.container, asked.name, etag=asked.etag)
     except NotFoundError:
-        raise SnapshotError(f"the snapshot {asked.container}/{asked.name} is not there (any more)") from None
+        raise SnapshotError(
+            f"the snapshot {asked.container}/{asked.name} is not there (any more); upload it and submit it again"
+        ) from None
     try:
         info = reader.info
         wanted = asked.runconfig if isinstance(asked.runconfig, str) else None
@@ -141,7 +145,9 @@ def _sidecar(ports: Ports, info: BlobInfo) -> _Config | None:
         if beside is None or beside.modified > info.modified:
             continue  # written after the snapshot: meant for another one
         if beside.size > MAX_RUNCONFIG:
-            raise RunconfigError(f"{name} has {beside.size:,} bytes; a run configuration has at most {MAX_RUNCONFIG:,}")
+            raise RunconfigError(
+                f"{name} has {beside.size:,} bytes; a run configuration has at most {MAX_RUNCONFIG:,}: is it one?"
+            )
         reader = ports.blobs.open(info.container, name)
         try:
             return _Config(reader.read(0, beside.size), name, f"{name} beside the snapshot")

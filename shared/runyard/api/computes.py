@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from runyard.api.answers import answer
+from runyard.api.answers import answer, iso_or_none
 from runyard.api.context import PortsDep
 from runyard.api.shapes import ComputeShape
 from runyard.computes import ComputeView, alias, overview, put, remove
@@ -25,7 +25,10 @@ class ComputeChange(BaseModel):
     kind: str | None = Field(None, max_length=64)
     limit: int | None = None
     paused: bool | None = None
+    pausedReason: str | None = None  # noqa: N815 - the API's spelling
     options: dict[str, Any] | None = None
+    spot: bool | None = None
+    deadlines: dict[str, float | None] | None = None
 
 
 class AliasChange(BaseModel):
@@ -45,7 +48,17 @@ def list_computes(ports: PortsDep) -> Response:
 @router.put("/computes/{name}")
 def set_compute(ports: PortsDep, name: str, change: ComputeChange) -> Response:
     """Create a compute, or change one."""
-    put(ports, name, change.kind, change.limit, change.paused, change.options)
+    put(
+        ports,
+        name,
+        kind=change.kind,
+        limit=change.limit,
+        paused=change.paused,
+        paused_reason=change.pausedReason,
+        options=change.options,
+        spot=change.spot,
+        deadlines=change.deadlines,
+    )
     return answer(next(_shape(view) for view in overview(ports) if view.compute.name == name))
 
 
@@ -78,8 +91,15 @@ def _shape(view: ComputeView) -> ComputeShape:
         "kind": view.compute.kind,
         "limit": view.compute.limit,
         "paused": view.compute.paused,
+        "pausedReason": view.compute.paused_reason,
+        "draining": view.draining,
+        "blockedUntilTimeUtc": iso_or_none(view.blocked_until),
+        "blockedReason": view.blocked_reason,
+        "spot": view.compute.spot,
+        "deadlines": dict(view.compute.deadlines),
         "options": options,
         "aliases": list(view.aliases),
         "waiting": view.waiting,
         "taken": view.taken,
+        "nextLookTimeUtc": iso_or_none(view.next_look),
     }

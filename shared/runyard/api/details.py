@@ -6,10 +6,11 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from runyard.api.answers import is_text, iso, iso_or_none
-from runyard.api.shapes import AttemptShape, EventShape, RunDetails, RunSummary
+from runyard.api.shapes import AttemptShape, EventShape, LeftShape, RunDetails, RunSummary, SaidShape, WhyShape
 from runyard.finalize.ending import RUNS
 from runyard.ports import Ports
-from runyard.runconfig.redact import redacted
+from runyard.reconcile import Said, Why, left_behind
+from runyard.runconfig.redact import redacted, redacted_text
 from runyard.runs.model import Attempt, Event, JobSpec, Run
 from runyard.runs.states import State
 
@@ -66,7 +67,15 @@ def details(ports: Ports, run: Run) -> RunDetails:
         "queuePosition": position,
         "runDefinition": definition(run.spec, run.target) if run.spec else None,
         "logFiles": log_files(ports, run),
+        "mayStillRun": _left(left_behind(ports, run)),
     }
+
+
+def _left(attempt: Attempt | None) -> LeftShape | None:
+    if attempt is None:
+        return None
+    handle = str(attempt.handle) if attempt.handle is not None else None
+    return {"compute": attempt.compute, "attempt": attempt.number, "handle": handle}
 
 
 def definition(spec: JobSpec, target: str) -> dict[str, Any]:
@@ -114,6 +123,27 @@ def event_shape(event: Event) -> EventShape:
         "reason": event.reason,
         "who": event.who,
         "opId": event.op_id,
+    }
+
+
+def why_shape(found: Why) -> WhyShape:
+    """Why a run is where it is; what users and scripts wrote is in it, so secrets are masked."""
+
+    def said(each: Said) -> SaidShape:
+        return {"text": redacted_text(each.text), "timeUtc": iso_or_none(each.at)}
+
+    return {
+        "runId": found.run_id,
+        "status": found.status,
+        "state": str(found.state),
+        "sinceTimeUtc": iso(found.since),
+        "reason": found.reason,
+        "nowTimeUtc": iso(found.now),
+        "served": found.served,
+        "waitsFor": [said(each) for each in found.waits],
+        "next": [said(each) for each in found.next],
+        "facts": [said(each) for each in found.facts],
+        "advice": list(found.advice),
     }
 
 

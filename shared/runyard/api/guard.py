@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from runyard.api.entrance import Entrance, busy, drain
 from runyard.api.faults import fault, internal
 
 MAX_SNAPSHOT: Final = 300 * 1024 * 1024
@@ -61,6 +62,7 @@ class Guard:
     def __init__(self, app: ASGIApp, *, get_token: Callable[[], str | None]) -> None:
         self._app = app
         self._get_token = get_token
+        self._entrance = Entrance()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it."""
@@ -85,7 +87,7 @@ class Guard:
             await refusal(scope, receive, answering)
             return
         try:
-            await self._app(scope, limited(receive, limit_of(scope)), answering)
+            await self._enter(scope, receive, answering)
         except ClientDisconnect:
             return  # nobody is left to answer
         except Exception as error:
@@ -94,6 +96,14 @@ class Guard:
             log.debug("%s %s failed: %s, from here", *what, exc_info=True)
             if not started:
                 await internal()(scope, receive, answering)
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._entrance.entered(scope) as there_is_room:
+            if there_is_room:
+                await self._app(scope, limited(receive, limit_of(scope)), send)
+                return
+        await drain(receive, PART_SIZE + MAX_BODY)
+        await busy()(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> Response | None:
         method, path, headers = scope["method"], scope["path"], Headers(scope=scope)

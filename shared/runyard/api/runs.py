@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from runyard.accept import resubmit
 from runyard.api.answers import answer
-from runyard.api.context import CallerDep, PortsDep, existing
-from runyard.api.details import attempt_shape, details, event_shape, summary
+from runyard.api.context import CallerDep, PortsDep, ServicesDep, existing
+from runyard.api.details import attempt_shape, details, event_shape, summary, why_shape
 from runyard.api.listing import Found, matching, sorted_by, statuses
 from runyard.api.shapes import MetricValues, RunPage
 from runyard.dispatch import request_cancel
@@ -20,6 +20,7 @@ from runyard.errors import ConfigError
 from runyard.finalize.ending import RUNS
 from runyard.ports import Ports
 from runyard.ports import Query as RunQuery
+from runyard.reconcile import why
 from runyard.runs.metrics import Metrics, collect
 from runyard.runs.model import Run
 
@@ -70,10 +71,11 @@ def show_run(ports: PortsDep, run_id: str) -> Response:
 
 
 @router.get("/{run_id}/history")
-def show_history(ports: PortsDep, run_id: str) -> Response:
-    """Every event of the run, oldest first."""
+def show_history(ports: PortsDep, run_id: str, after: Annotated[int, Query(ge=0)] = 0) -> Response:
+    """The events of the run, oldest first; only those with a number above ``after``."""
     existing(ports, run_id)
-    return answer({"runId": run_id, "events": [event_shape(event) for event in ports.runs.history(run_id)]})
+    events = [event_shape(event) for event in ports.runs.history(run_id) if event.seq > after]
+    return answer({"runId": run_id, "events": events})
 
 
 @router.get("/{run_id}/attempts")
@@ -92,10 +94,28 @@ def show_metrics(ports: PortsDep, run_id: str) -> Response:
     return answer(values)
 
 
+@router.get("/{run_id}/why")
+def explain_run(services: ServicesDep, run_id: str) -> Response:
+    """Why the run is where it is: what it waits for, what happens next and when, what can be done about it."""
+    run = existing(services.ports, run_id)
+    return answer(why_shape(why(services.ports, run, served=services.hosted)))
+
+
+class Cancellation(BaseModel):
+    """How a run shall end."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    force: bool = False
+
+
 @router.post("/{run_id}/cancel")
-def cancel_run(ports: PortsDep, caller: CallerDep, run_id: str) -> Response:
-    """Ask for the run's end; repeatable. 202 while it has not ended."""
-    run = request_cancel(ports, run_id, who=caller)
+def cancel_run(ports: PortsDep, caller: CallerDep, run_id: str, how: Cancellation | None = None) -> Response:
+    """Ask for the run's end; repeatable. 202 while it has not ended.
+
+    ``{"force": true}`` ends the record at once, without evidence: the script may go on.
+    """
+    run = request_cancel(ports, run_id, who=caller, force=how is not None and how.force)
     return answer(details(ports, run), 200 if run.has_ended else 202)
 
 

@@ -69,12 +69,22 @@ class RunSummary(TypedDict):
     logComplete: bool | None
 
 
+class LeftShape(TypedDict):
+    """An attempt that nobody watches any more, and that may still be running."""
+
+    compute: str
+    attempt: int
+    handle: str | None
+
+
 class RunDetails(RunSummary):
     """A run in full."""
 
     queuePosition: int | None
     runDefinition: dict[str, Any] | None
     logFiles: dict[str, str]
+    mayStillRun: LeftShape | None
+    """Of a run that was ended by force: where its script may still be running."""
 
 
 class RunPage(TypedDict):
@@ -144,10 +154,67 @@ class ComputeShape(TypedDict):
     kind: str
     limit: int
     paused: bool
+    pausedReason: str
+    draining: bool
+    """Whether its host is about to go: nothing new starts."""
+    blockedUntilTimeUtc: str | None
+    """Until when it takes nothing; null if it is not blocked."""
+    blockedReason: str
+    spot: bool
+    deadlines: dict[str, float]
+    """Seconds by state, where they are not the usual ones."""
     options: dict[str, Any]
     aliases: list[str]
     waiting: int
     taken: int
+    nextLookTimeUtc: str | None
+    """When it is polled next; null if nothing runs there."""
+
+
+class HeldShape(TypedDict):
+    """A run that holds a slot."""
+
+    runId: str
+    status: str
+    compute: str
+
+
+class DrainShape(TypedDict):
+    """How far a drain is: done when ``running`` is 0."""
+
+    draining: bool
+    running: int
+    """How many slots are held; ``runs`` says by whom, as far as their rows are there."""
+    runs: list[HeldShape]
+    waiting: int
+
+
+class SaidShape(TypedDict):
+    """A sentence, and the time that it speaks of."""
+
+    text: str
+    timeUtc: str | None
+
+
+class WhyShape(TypedDict):
+    """Why a run is where it is."""
+
+    runId: str
+    status: str
+    state: str
+    """As ``status``, but for a requested cancel: then the state in which it was asked for."""
+    sinceTimeUtc: str
+    reason: str
+    nowTimeUtc: str
+    """When this was so; times to come are meant from here."""
+    waitsFor: list[SaidShape]
+    next: list[SaidShape]
+    """What happens by itself, the soonest first."""
+    facts: list[SaidShape]
+    advice: list[str]
+    """What a user can do."""
+    served: bool
+    """Whether a host serves the root; without one nothing moves."""
 
 
 class WebhookShape(TypedDict):

@@ -16,7 +16,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.responses import Response
 
-from runyard.accept import submit
+from runyard.accept import check_room, submit
 from runyard.api.answers import answer
 from runyard.api.context import CallerDep, PortsDep
 from runyard.api.details import details
@@ -41,6 +41,7 @@ async def submit_run(request: Request, ports: PortsDep, caller: CallerDep) -> Re
         raise EventError(f"the Idempotency-Key has {len(key)} characters; at most {MAX_KEY} are allowed")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
+        await run_in_threadpool(check_room, ports, key)  # before a snapshot is kept for a run that will not be
         submission = await _uploaded(request, ports)
     elif kind == "application/json" or kind.endswith("+json"):
         submission = parse_submission(await request.body()).submission

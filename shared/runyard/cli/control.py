@@ -21,13 +21,19 @@ def register(app: typer.Typer) -> None:
 def cancel(
     run: RunId,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until nothing of it runs any more.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="End the record at once, without evidence: the script may still be running on its compute."
+        ),
+    ] = False,
     json: Json = False,
     root: Root = None,
 ) -> None:
     """Ask for a run's end. Repeatable; a run that has ended stays as it is."""
     with connect(root) as client:
         found = client.runs.resolve(run)
-        after = client.runs.cancel(found)
+        after = client.runs.cancel(found, force=force)
         waits = client.embedded and after["status"] not in OF_STATUS
         if wait and not waits:
             after = client.runs.wait(found)
@@ -37,6 +43,11 @@ def cancel(
         print(f"{found} {after['status']}", flush=True)
     if waits:
         say("no host serves the root now; the next `runyard up` carries it out")
+    left = after["mayStillRun"]
+    if left is not None:
+        say(
+            f"it may still be running on {left['compute']} (handle {left['handle'] or 'unknown'}); nothing watches it any more"
+        )
     if after["status"] in OF_STATUS and OF_STATUS[after["status"]] != CANCELED:
         say(f"it had ended before: {after['reason']}")
 

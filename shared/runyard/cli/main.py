@@ -10,7 +10,23 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from runyard.cli import compute, config, control, files, logs, outcome, queue, runs, service, submit, up, webhook
+from runyard.cli import (
+    compute,
+    config,
+    control,
+    drain,
+    events,
+    files,
+    logs,
+    outcome,
+    queue,
+    runs,
+    service,
+    submit,
+    up,
+    webhook,
+    why,
+)
 from runyard.cli.context import remember_root
 
 EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in outcome.CODES) + "."
@@ -68,7 +84,7 @@ def before_any_command(
     remember_root(root)
 
 
-for module in (up, submit, runs, logs, control, files):
+for module in (up, drain, submit, runs, why, events, logs, control, files):
     module.register(app)
 for group in (config, compute, webhook, queue):
     app.add_typer(group.app)

@@ -20,6 +20,7 @@ NOT_FOUND: Final = 4
 REFUSED: Final = 5
 UNREACHABLE: Final = 6
 STORAGE_FULL: Final = 7
+TIMED_OUT: Final = 8
 INTERRUPTED: Final = 130
 
 CODES: Final = (
@@ -31,6 +32,7 @@ CODES: Final = (
     (REFUSED, "refused: a token, a signature or a permission is wrong"),
     (UNREACHABLE, "the host or a compute does not answer"),
     (STORAGE_FULL, "the disk is full"),
+    (TIMED_OUT, "the time was up before it was done"),
     (INTERRUPTED, "interrupted"),
 )
 """What the exit codes mean, for help and docs."""

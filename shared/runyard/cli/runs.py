@@ -1,4 +1,4 @@
-"""``runyard runs``, ``show``, ``events`` and ``metrics``."""
+"""``runyard runs``, ``show`` and ``metrics``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("runs")(runs)
     app.command("show")(show)
-    app.command("events")(events)
     app.command("metrics")(metrics)
 
 
@@ -145,25 +144,18 @@ def _print_run(run: RunDetails) -> None:
             ("exit code", "" if run["exitCode"] is None else str(run["exitCode"])),
             ("tags", ", ".join(f"{name}={value}" for name, value in run["tags"].items())),
             ("metrics", ", ".join(f"{name}={figure(each['last'])}" for name, each in run["metrics"].items())),
+            ("left", _left(run)),
             ("log", "" if run["logComplete"] in {None, True} else "not complete: its end was lost"),
         )
     )
 
 
-def events(run: RunId, json: Json = False, root: Root = None) -> None:
-    """List what happened to a run, oldest first."""
-    with connect(root) as client:
-        found = client.runs.resolve(run)
-        rows = client.runs.history(found)
-    if json:
-        print_json({"runId": found, "events": rows})
-        return
-    print_table(
-        ("TIME", "STATUS", "WHO", "REASON"),
-        [(local_time(row["timeUtc"]), row["status"], row["who"], row["reason"]) for row in rows],
-        fixed=3,
-        status=1,
-    )
+def _left(run: RunDetails) -> str:
+    """What may go on of a run that was ended by force."""
+    left = run["mayStillRun"]
+    if left is None:
+        return ""
+    return f"it may still be running on {left['compute']} (handle {left['handle'] or 'unknown'}); nothing watches it any more"
 
 
 def metrics(

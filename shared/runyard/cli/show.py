@@ -49,7 +49,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, fixed:
 
 def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Names and values, one a line; empty ones are left out."""
-    shown = [(name, value) for name, value in fields if value]
+    print_lines((name, value) for name, value in fields if value)
+
+
+def print_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """Names and texts, aligned; a name may be empty for a line that belongs to the one above."""
+    shown = list(lines)
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         print(f"{name:<{width}}  {plain(value)}")
@@ -71,6 +76,12 @@ def between(start: str | None, end: str | None) -> str:
         return ""
     until = time.time() if end is None else datetime.fromisoformat(end).timestamp()
     return span(until - datetime.fromisoformat(start).timestamp())
+
+
+def relative(iso: str, now: str) -> str:
+    """A time of the API as seen from another: ``in 45s``, ``3m05s ago``."""
+    ahead = datetime.fromisoformat(iso).timestamp() - datetime.fromisoformat(now).timestamp()
+    return f"in {span(ahead)}" if ahead > 0 else f"{span(-ahead)} ago"
 
 
 def span(seconds: float) -> str:

@@ -43,6 +43,8 @@ def up(
         print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
         print(f"open    {host.url}/?token={quote(code)}  (works once)")
         print("stop    Ctrl-C; what runs goes on", flush=True)
+        if services.drain_ended:
+            print("drain   ended: a host that starts takes work again", flush=True)
         host.run_forever()
 
 
@@ -71,8 +73,7 @@ def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Ite
     install(services)
 
     def known(container: str, name: str, etag: str, modified: float) -> bool:
-        del modified
-        return is_known(services.ports, container, name, etag)
+        return is_known(services.ports, container, name, etag, modified)
 
     options = HostOptions(port=port, known=known, console=console, version=own_version())
     host = Host(services.ports, folder, services.token, options=options, lock=lock)

@@ -1,4 +1,4 @@
-"""Computes: which there are, what a run configuration's target means, and how full they are."""
+"""Computes: which there are, what a run configuration's target means, how full they are, and how they come to rest."""
 
 from runyard.computes.catalog import (
     ComputeView,
@@ -9,5 +9,20 @@ from runyard.computes.catalog import (
     remove,
     resolve,
 )
+from runyard.computes.drain import Drain, drain, drained, undrain
+from runyard.computes.settings import Changes
 
-__all__ = ["ComputeView", "alias", "ensure_default", "overview", "put", "remove", "resolve"]
+__all__ = [
+    "Changes",
+    "ComputeView",
+    "Drain",
+    "alias",
+    "drain",
+    "drained",
+    "ensure_default",
+    "overview",
+    "put",
+    "remove",
+    "resolve",
+    "undrain",
+]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Unpack
 
+from runyard.computes.settings import Changes, changed
 from runyard.dispatch.wakes import wake_dispatch
 from runyard.errors import ConfigError, NotFoundError, UnsupportedError
-from runyard.ports import Compute, Ports
+from runyard.ports import Compute, Gate, Ports
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 DEFAULT: Final = "local"
 """The compute that every root has, and that a run configuration without a target means."""
-MAX_LIMIT: Final = 10_000
 MAGIC: Final = {
     "containerinstance": "aci",
     "amlcompute": "batch",
@@ -31,6 +31,13 @@ class ComputeView:
     aliases: tuple[str, ...]
     waiting: int
     taken: int
+    draining: bool = False
+    """Whether its host is about to go, so that nothing new starts."""
+    blocked_until: float | None = None
+    """Until when it takes nothing; ``None`` if it is not blocked now."""
+    blocked_reason: str = ""
+    next_look: float | None = None
+    """When it is polled next; ``None`` if nothing runs there."""
 
 
 def resolve(ports: Ports, target: str) -> Compute:
@@ -65,20 +72,26 @@ def ensure_default(ports: Ports, compute: Compute) -> None:
             ports.gates.configure(known.name, limit=known.limit, paused=known.paused)
 
 
-def put(
-    ports: Ports,
-    name: str,
-    kind: str | None = None,
-    limit: int | None = None,
-    paused: bool | None = None,
-    options: Mapping[str, object] | None = None,
-) -> Compute:
+def put(ports: Ports, name: str, **changes: Unpack[Changes]) -> Compute:
     """Create a compute, or change what is given of an existing one; its kind validates the options.
 
     Raises:
-        ConfigError: if the name, the limit or an option is not legal, or an existing compute's kind would change.
+        ConfigError: if the name, the limit, a deadline or an option is not legal, or an existing compute's kind would change.
         UnsupportedError: if there is no such kind.
     """
+    before = _before(ports, name, changes.get("kind"))
+    compute = ports.targets.get(before.kind).check(changed(before, changes))
+    is_new = ports.gates.get(name) is None
+    ports.computes.put(compute)
+    ports.gates.configure(name, limit=compute.limit, paused=compute.paused)
+    if is_new and any(gate.draining for gate in ports.gates.list()):
+        ports.gates.drain(on=True)  # a host that is about to go starts nothing on a new compute either
+    wake_dispatch(ports, compute)  # a raised limit or a resumed compute has room now
+    return compute
+
+
+def _before(ports: Ports, name: str, kind: str | None) -> Compute:
+    """The compute as it is, or the one that is to be made."""
     if not NAME.fullmatch(name):
         raise ConfigError(f"{name[:80]!r} is not a compute name: 1 to 64 letters, digits, '-' or '_'")
     if name in ports.computes.aliases():
@@ -90,24 +103,7 @@ def put(
         )
     if before is not None and kind not in {None, before.kind}:
         raise ConfigError(f"{name!r} is of kind {before.kind!r}; a compute's kind never changes: use another name")
-    compute = before or Compute(name=name, kind=str(kind), limit=limit or 1)
-    if limit is not None:
-        compute = replace(compute, limit=_check_limit(limit))
-    if paused is not None:
-        compute = replace(compute, paused=paused)
-    if options is not None:
-        compute = replace(compute, options={**compute.options, **options})
-    compute = ports.targets.get(compute.kind).check(compute)
-    ports.computes.put(compute)
-    ports.gates.configure(name, limit=compute.limit, paused=compute.paused)
-    wake_dispatch(ports, compute)  # a raised limit or a resumed compute has room now
-    return compute
-
-
-def _check_limit(limit: int) -> int:
-    if 1 <= limit <= MAX_LIMIT:
-        return limit
-    raise ConfigError(f"a compute's limit is 1 to {MAX_LIMIT:,} runs at a time, not {limit}; to stop it, pause it")
+    return before or Compute(name=name, kind=str(kind), limit=1)
 
 
 def remove(ports: Ports, name: str) -> None:
@@ -118,7 +114,7 @@ def remove(ports: Ports, name: str) -> None:
         ConfigError: if runs wait for it or run on it, or it is the root's own.
     """
     if name == DEFAULT:
-        raise ConfigError(f"{name} is every root's own compute; pause it with `runyard compute set {name} --pause`")
+        raise ConfigError(f"{name} is every root's own compute; pause it with `runyard compute pause {name}`")
     if ports.computes.get(name) is None:
         raise NotFoundError(f"there is no compute {name!r}")
     gate = ports.gates.get(name)
@@ -155,15 +151,26 @@ def overview(ports: Ports) -> Sequence[ComputeView]:
     """Every compute with its aliases and how full it is."""
     aliases = ports.computes.aliases()
     gates = {gate.compute: gate for gate in ports.gates.list()}
-    views = []
-    for compute in ports.computes.list():
-        gate = gates.get(compute.name)
-        views.append(
-            ComputeView(
-                compute=compute,
-                aliases=tuple(sorted(name for name, of in aliases.items() if of == compute.name)),
-                waiting=gate.waiting if gate else 0,
-                taken=gate.taken if gate else 0,
-            )
+    now = ports.clock.now()
+    return [
+        _view(
+            compute, gates.get(compute.name), tuple(sorted(n for n, of in aliases.items() if of == compute.name)), now
         )
-    return views
+        for compute in ports.computes.list()
+    ]
+
+
+def _view(compute: Compute, gate: Gate | None, aliases: tuple[str, ...], now: float) -> ComputeView:
+    if gate is None:
+        return ComputeView(compute=compute, aliases=aliases, waiting=0, taken=0)
+    blocked = gate.blocked_until > now
+    return ComputeView(
+        compute=compute,
+        aliases=aliases,
+        waiting=gate.waiting,
+        taken=gate.taken,
+        draining=gate.draining,
+        blocked_until=gate.blocked_until if blocked else None,
+        blocked_reason=gate.blocked_reason if blocked else "",
+        next_look=gate.next_at,
+    )

@@ -67,6 +67,8 @@ class HostLock:
                     time.sleep(_PAUSE)
             else:
                 self._fd = fd
+                # What a killed host left behind names a process that may be anybody's by now.
+                (self._root / INFO).unlink(missing_ok=True)
                 return
         os.close(fd)
         raise ConflictError(_refusal(self._root, _read(self._root)))

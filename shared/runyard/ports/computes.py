@@ -16,6 +16,8 @@ class Compute:
     limit: int
     """How many runs it carries at a time."""
     paused: bool = False
+    paused_reason: str = ""
+    """Why, as whoever paused it said; for people."""
     spot: bool = False
     """Whether its machines may be taken back at any time: preempted runs get three new attempts unless they say otherwise."""
     deadlines: dict[str, float] = field(default_factory=dict)

@@ -1,9 +1,29 @@
-"""Reconcile: what moves on when a wake was lost, dead letters, the sweep of the drop container, and retention."""
+"""Reconcile: what moves on when a wake was lost, dead letters, the sweep, retention, and what an operator is told."""
 
+from runyard.reconcile.account import Said, Why
+from runyard.reconcile.alarms import Alarm, AlarmLog, alarms
 from runyard.reconcile.dead_letters import bury, redrive
 from runyard.reconcile.recover import recover
 from runyard.reconcile.retention import PruneReport, prune
 from runyard.reconcile.sweep import is_known, sweep
 from runyard.reconcile.wake_up import reconcile
+from runyard.reconcile.why import why
+from runyard.reconcile.why_ended import left_behind
 
-__all__ = ["PruneReport", "bury", "is_known", "prune", "reconcile", "recover", "redrive", "sweep"]
+__all__ = [
+    "Alarm",
+    "AlarmLog",
+    "PruneReport",
+    "Said",
+    "Why",
+    "alarms",
+    "bury",
+    "is_known",
+    "left_behind",
+    "prune",
+    "reconcile",
+    "recover",
+    "redrive",
+    "sweep",
+    "why",
+]

@@ -18,6 +18,8 @@ from runyard.runs.model import Origin
 from runyard.runs.states import State
 
 LOCK: Final = 60.0
+LONGEST: Final = 500
+"""Characters of a description that are told."""
 
 log = logging.getLogger(__name__)
 
@@ -29,31 +31,44 @@ def bury(ports: Ports, letter: Message) -> None:
         "a message of %s became a dead letter: %s", source, why, extra={"action": "dead letter", "letter": letter.id}
     )
     if source == SUBMISSIONS:
-        _end_submission(ports, letter, f"could not be accepted: {letter.dead_letter_description or why}")
+        _end_submission(ports, letter, letter.dead_letter_description or why)
     else:
         reconcile(ports)  # a lost wake: whatever it was to move is found by its gate
     properties = {"source": source, "reason": why, "description": letter.dead_letter_description}
     ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=properties)
 
 
-def _end_submission(ports: Ports, letter: Message, reason: str) -> None:
+def _failure(description: str, way_out: str) -> EventError:
+    """Why, in one line: what a handler raised may have many."""
+    said = " ".join(description.split())[:LONGEST].rstrip(".; ")
+    return EventError(f"could not be accepted: {said}; once that is mended, {way_out}")
+
+
+def _end_submission(ports: Ports, letter: Message, description: str) -> None:
     origin = Origin(source="queue", name=SUBMISSIONS, event_id=letter.id)
-    error = EventError(reason)
     try:
         envelope = messages.read(letter.body)
     except ConfigError as unknown:
-        envelope, error = None, EventError(unknown.message)
-    if envelope is not None and envelope.run:
-        run = ports.runs.get(envelope.run)
-        if run is not None and run.state is State.NOT_STARTED:
-            fail(ports, run, error)
-        elif run is not None and run.state is State.QUEUED:
-            accept_run(ports, run.id)  # accepted after all: only its wake may be missing
+        reject(ports, origin, EventError(unknown.message), at=letter.enqueued)
         return
-    ident = blob_identity(envelope.blob) if envelope is not None and envelope.blob is not None else None
-    if envelope is not None and envelope.blob is not None:
-        origin = Origin(source="blob", name=envelope.blob.name, event_id=envelope.blob.event_id)
-    reject(ports, origin, error, at=letter.enqueued, ident=ident)
+    if envelope is not None and envelope.run:
+        _end_run(ports, envelope.run, _failure(description, f"`runyard resubmit {envelope.run}` runs it"))
+    elif envelope is not None and envelope.blob is not None:
+        blob = envelope.blob
+        origin = Origin(source="blob", name=blob.name, event_id=blob.event_id)
+        error = _failure(description, "drop the snapshot again")
+        reject(ports, origin, error, at=letter.enqueued, ident=blob_identity(blob))
+    else:
+        error = _failure(description, "`runyard queue redrive` sends it again")
+        reject(ports, origin, error, at=letter.enqueued)
+
+
+def _end_run(ports: Ports, run_id: str, error: EventError) -> None:
+    run = ports.runs.get(run_id)
+    if run is not None and run.state is State.NOT_STARTED:
+        fail(ports, run, error)
+    elif run is not None and run.state is State.QUEUED:
+        accept_run(ports, run.id)  # accepted after all: only its wake may be missing
 
 
 def redrive(ports: Ports, *, source: str | None = None, most: int = 1000) -> int:

@@ -31,7 +31,11 @@ def _free_or_expire(ports: Ports, compute: Compute, slot: Slot) -> None:
         give_back(ports, compute, run, slot)
     elif run.state is State.STARTING:
         now = ports.clock.now()
-        move = Move(state=None, reason="the host that was starting it is gone; a new one took over", at=now)
+        move = Move(
+            state=None,
+            reason="the host that was starting it is gone; this one looks whether its compute has it, and goes on",
+            at=now,
+        )
         try:
             ports.runs.transition(transition(run, [move], who="recover", claimed_until=now))
         except ConflictError:

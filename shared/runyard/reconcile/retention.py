@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import hashlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 from runyard.finalize.ending import RUNS
 from runyard.ports import Ports, Query
+from runyard.reconcile.registers import forget_registers
+from runyard.reconcile.tombstones import buried_at, forget_old
 from runyard.runs.model import Run
+from runyard.runs.states import CANCEL_REQUESTED, ENDINGS, State
 
 PAGE: Final = 500
 SNAPSHOT_CONTAINERS: Final = ("snapshots", "uploads")
@@ -22,6 +28,8 @@ class PruneReport:
     logs: int = 0
     snapshots: int = 0
     bytes: int = 0
+    tombstones: int = 0
+    """Deleted runs whose events are forgotten: nothing repeats them any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,16 @@ class _Removal:
             after = page[-1].name
         return count
 
+    def run(self, run: Run) -> None:
+        """Remove an ended run, its files and its start registers."""
+        self.report.runs += 1
+        self.blobs(RUNS, f"{run.id}/")
+        if self.dry_run:
+            return
+        attempts = self.ports.runs.attempts(run.id)
+        self.ports.runs.delete(run.id, at=buried_at(run, self.ports.clock.now()))
+        forget_registers(self.ports, run, attempts)
+
     def blob(self, container: str, name: str, size: int) -> None:
         self.report.bytes += size
         if not self.dry_run:
@@ -56,7 +74,7 @@ def prune(
     keep: int | None = None,
     dry_run: bool = False,
 ) -> PruneReport:
-    """Remove ended runs, the files of ended runs, and snapshots that no unfinished run needs.
+    """Remove ended runs, files of ended runs, snapshots that no unfinished run needs, and tombstones of long ago.
 
     Args:
         ports: The outside.
@@ -69,22 +87,19 @@ def prune(
     report = PruneReport()
     removal = _Removal(ports=ports, report=report, dry_run=dry_run)
     now = ports.clock.now()
-    needed: set[str] = set()
-    for index, run in enumerate(_all_runs(ports)):
+    for index, run in enumerate(_all_runs(ports, Query(limit=PAGE))):
         if not run.has_ended:
-            needed.add(run.snapshot.uri if run.snapshot is not None else _asked_snapshot(run))
             continue
         age = now - (run.ended or run.created)
         kept = keep is not None and index < keep
         if runs_older_than is not None and age > runs_older_than and not kept:
-            removal.blobs(RUNS, f"{run.id}/")
-            if not dry_run:
-                ports.runs.delete(run.id, at=now)
-            report.runs += 1
+            removal.run(run)
         elif logs_older_than is not None and age > logs_older_than:
             report.logs += 1 if removal.blobs(RUNS, f"{run.id}/") else 0
     if snapshots_older_than is not None:
-        _prune_snapshots(removal, needed, now - snapshots_older_than)
+        _prune_snapshots(removal, now - snapshots_older_than)
+    if not dry_run:
+        report.tombstones = forget_old(ports)
     return report
 
 
@@ -95,17 +110,34 @@ def _asked_snapshot(run: Run) -> str:
     return str(asked)
 
 
-def _all_runs(ports: Ports) -> Iterator[Run]:
-    after: str | None = None
+def _all_runs(ports: Ports, query: Query) -> Iterator[Run]:
     while True:
-        page = ports.runs.list(Query(limit=PAGE, after=after))
+        page = ports.runs.list(query)
         yield from page.runs
         if page.next is None:
             return
-        after = page.next
+        query = replace(query, after=page.next)
 
 
-def _prune_snapshots(removal: _Removal, needed: set[str], before: float) -> None:
+class _Needed:
+    """The snapshots of runs that have not ended, 8 bytes for each: two that look alike here only keep one too many."""
+
+    def __init__(self, uris: Iterable[str]) -> None:
+        self._marks = array("Q", sorted(array("Q", map(_mark, uris))))
+
+    def __contains__(self, uri: str) -> bool:
+        place = bisect_left(self._marks, _mark(uri))
+        return place < len(self._marks) and self._marks[place] == _mark(uri)
+
+
+def _mark(uri: str) -> int:
+    return int.from_bytes(hashlib.blake2b(uri.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "big")
+
+
+def _prune_snapshots(removal: _Removal, before: float) -> None:
+    unfinished = frozenset({CANCEL_REQUESTED, *map(str, set(State) - ENDINGS)})
+    runs = _all_runs(removal.ports, Query(statuses=unfinished, limit=PAGE))
+    needed = _Needed(run.snapshot.uri if run.snapshot is not None else _asked_snapshot(run) for run in runs)
     for container in SNAPSHOT_CONTAINERS:
         after: str | None = None
         while page := removal.ports.blobs.list(container, after=after, limit=PAGE):

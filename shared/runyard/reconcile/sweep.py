@@ -9,11 +9,15 @@ from runyard.accept import drop
 from runyard.accept.acceptor import blob_identity
 from runyard.events.blob import BlobDrop
 from runyard.ports import BlobInfo, Ports
+from runyard.reconcile.tombstones import is_too_old
 
 DROP_CONTAINER: Final = "snapshots"
-PAGE: Final = 1000
+PAGE: Final = 5000
+"""Blobs that are listed in one go: Azure's own page. A folder is read anew for each."""
 SETTLED: Final = 30.0
 """Seconds since its last change before a blob counts as missed: its event may still be on the way."""
+
+_OLD: Final = {"action": "too old"}
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +40,19 @@ def sweep(ports: Ports) -> int:
     return missed
 
 
-def is_known(ports: Ports, container: str, name: str, etag: str) -> bool:
-    """Whether a run was made for this version of a blob (also one that was deleted since)."""
-    info = BlobInfo(container=container, name=name, etag=etag, size=0, modified=0.0)
-    return ports.runs.find(blob_identity(_drop_of(info))) is not None
+def is_known(ports: Ports, container: str, name: str, etag: str, modified: float) -> bool:
+    """Whether a run was made for this version of a blob (also one that was deleted since), or nobody can tell any more."""
+    info = BlobInfo(container=container, name=name, etag=etag, size=0, modified=modified)
+    if ports.runs.find(blob_identity(_drop_of(info))) is not None:
+        return True
+    if not is_too_old(ports, modified):
+        return False
+    log.info("%s/%s is older than what is kept of deleted runs; touch it to have it run", container, name, extra=_OLD)
+    return True
 
 
 def _is_missed(ports: Ports, info: BlobInfo) -> bool:
-    if ports.clock.now() - info.modified < SETTLED:
+    if ports.clock.now() - info.modified < SETTLED or is_too_old(ports, info.modified):
         return False
     return ports.runs.find(blob_identity(_drop_of(info))) is None
 

@@ -26,7 +26,8 @@ STALE: Final = 60.0
 ORPHANED: Final = 10 * 60.0
 """Seconds after which a waiting entry without a run's row is removed (DESIGN §3, rule 6)."""
 INTERVAL: Final = 1.0
-PAGE: Final = 200
+RESENT: Final = 200
+"""Runs whose message is sent again in one round, at most, and runs on one page of a listing."""
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def _never_accepted(ports: Ports) -> int:
         return 0  # accept has not come to them yet, be it after a night without a host
     now, count = ports.clock.now(), 0
     for run in _with_status(ports, State.NOT_STARTED.value, created_before=now - STALE):
-        count += 1
+        if (count := count + 1) > RESENT:
+            break
         if now - run.created > DEADLINES[State.NOT_STARTED]:
             _give_up(ports, run)
         else:
@@ -98,7 +100,7 @@ def _with_status(ports: Ports, status: str, created_before: float | None = None)
     """Every run that shows this status."""
     after: str | None = None
     while True:
-        query = Query(statuses=frozenset({status}), created_before=created_before, limit=PAGE, after=after)
+        query = Query(statuses=frozenset({status}), created_before=created_before, limit=RESENT, after=after)
         page = ports.runs.list(query)
         yield from page.runs
         if page.next is None:

@@ -1,30 +1,39 @@
-"""``runner.pyz serve --root DIR`` and ``runner.pyz run --root DIR JOB.json``."""
+"""``runner.pyz keep --root DIR``, ``runner.pyz serve --root DIR`` and ``runner.pyz run --root DIR JOB.json``."""
 
 import argparse
 import json
 import sys
 from typing import List, Optional
 
-from .serve import LINGER, serve
-from .single import run
+from .keep import LINGER, keep
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="runner")
     commands = parser.add_subparsers(dest="command")
-    serving = commands.add_parser("serve", help="supervise every attempt under a root")
-    serving.add_argument("--root", required=True)
-    serving.add_argument("--build", default="", help="what hosts tell this program from another by")
-    serving.add_argument("--linger", type=float, default=LINGER, help="seconds to stay with nothing to do")
-    serving.add_argument("--foreground", action="store_true")
+    keeping = commands.add_parser("keep", help="supervise every attempt under a root, in the background")
+    serving = commands.add_parser("serve", help="the same in the foreground, by one process that nobody starts again")
+    for each in (keeping, serving):
+        each.add_argument("--root", required=True)
+        each.add_argument("--build", default="", help="what hosts tell this program from another by")
+        each.add_argument("--linger", type=float, default=LINGER, help="seconds to stay with nothing to do")
+    keeping.add_argument("--in-place", action="store_true", help="stay this process: it has children")
+    serving.add_argument("--foreground", action="store_true", help="as always")
     running = commands.add_parser("run", help="carry out one attempt")
     running.add_argument("--root", required=True)
     running.add_argument("job", help="a file with the job's record as JSON")
     chosen = parser.parse_args(arguments)
+    # Each loads what it needs: the keeper is to be small.
+    if chosen.command == "keep":
+        return keep(chosen.root, chosen.build, chosen.linger, chosen.in_place)
     if chosen.command == "serve":
-        return serve(chosen.root, chosen.build, chosen.linger, chosen.foreground)
+        from .serve import serve  # noqa: PLC0415
+
+        return serve(chosen.root, chosen.build, chosen.linger)
     if chosen.command == "run":
+        from .single import run  # noqa: PLC0415
+
         with open(chosen.job, encoding="utf-8") as stream:
             return run(chosen.root, json.load(stream))
     parser.print_help()

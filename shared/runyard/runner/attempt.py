@@ -16,7 +16,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from . import collect, hunt, process, register, result, script
+from . import codes, collect, hunt, process, register, result, script, unnoted
 from .job import Job
 from .loop import Timer
 from .places import PREPARATION_LOG, Places, make_folder, make_run_folders
@@ -41,6 +41,8 @@ _NEWS = 0.1
 _MOST_NOTES = 100
 """Of what was left out or renamed at the end, in the log."""
 _FIRST_LOOK, _SLOWEST_LOOK = 0.001, 0.25
+_SEEKS, _SEEK_AGAIN = 50, 0.01
+"""How often, and with how many seconds between, to look for a script that was not noted."""
 
 
 class Attempt:
@@ -56,7 +58,7 @@ class Attempt:
         self.result: Optional[result.Result] = None
         self._yard = yard
         self._quarry = hunt.Quarry(job.run, job.attempt, self.places.work, self.places.log)
-        self.script = Script(yard.loop, self._quarry, self._exited)
+        self.script = Script(yard.loop, self._quarry, self._exited, yard.code_of)
         self._code: Optional[int] = None
         self._verdict: Optional[Verdict] = None
         """Set when it is ended, or cannot begin; else its exit code decides."""
@@ -87,7 +89,10 @@ class Attempt:
             step()
         except Exception as error:  # the attempt's boundary: recorded in its result, and in the log
             self._yard.complain("%s: %s" % (self.job.run, traceback.format_exc()))
-            problem = Problem("the run could not be prepared: %s" % type(error).__name__, "transient")
+            problem = Problem(
+                "the run could not be prepared (%s); local/supervisor.log in the root says more" % type(error).__name__,
+                "transient",
+            )
             if self.script.pid:
                 self.phase = "running"
                 self._end(Verdict("failed", problem.message, problem.error_class), 0.0)
@@ -98,7 +103,8 @@ class Attempt:
         try:
             # The working directory comes first: by it a later supervisor finds what was begun.
             make_folder(self.places.work)
-            won = register.win(self.places.register, "%s %.3f" % (register.STARTED, time.time()), self.job.record)
+            who = register.Won(self._yard.boot, process.ticks(), self._yard.keeper_ident)
+            won = register.win(self.places.register, register.started_by(who), self.job.record)
         except OSError as error:
             self.detail = "cannot begin: %s" % error.strerror
             self._yard.trash.empty()
@@ -138,7 +144,9 @@ class Attempt:
         except Problem as problem:
             self._fail(problem)
         except FileNotFoundError:
-            self._fail(Problem("the snapshot %s is not there any more" % os.path.basename(self.job.snapshot)))
+            self._fail(
+                Problem("the snapshot %s is not there any more; submit it again" % os.path.basename(self.job.snapshot))
+            )
         except OSError as error:
             self._fail(from_os_error(error, "preparing the run's folders"))
         else:
@@ -162,7 +170,13 @@ class Attempt:
             self._fail(from_os_error(error, "preparing the run's folders"))
         elif error is not None:
             self._yard.complain("%s: %r\n" % (self.job.run, error))
-            self._fail(Problem("the run could not be prepared: %s" % type(error).__name__, "transient"))
+            self._fail(
+                Problem(
+                    "the run could not be prepared (%s); local/supervisor.log in the root says more"
+                    % type(error).__name__,
+                    "transient",
+                )
+            )
         else:
             self._guard(self._launch)
 
@@ -182,39 +196,72 @@ class Attempt:
             self.started = None
             self._fail(problem)
             return
-        known = {"pid": self.script.pid, "start": self.script.start, "started": self.started, "boot": self._yard.boot}
-        try:
-            register.add(places.register, known)
-        except OSError as error:  # a later supervisor finds it by its variables
-            self._yard.complain("the process of %s was not noted: %s\n" % (job.run, error.strerror))
+        pid, start = self.script.ident
+        # Without this a later supervisor finds it by its variables.
+        self._record({"pid": pid, "start": start, "started": self.started, "boot": self._yard.boot})
         self._run()
+
+    def _record(self, record: register.Record) -> None:
+        """Note in the register what a later supervisor needs."""
+        try:
+            register.add(self.places.register, record)
+        except OSError as error:
+            self._yard.complain("%s: %s was not noted: %s\n" % (self.job.run, sorted(record), error.strerror))
 
     def adopt(self, records: List[Any]) -> None:
         """Take over what an earlier supervisor began; ``records`` are those of the register."""
         self._guard(lambda: self._adopt(records))
 
     def _adopt(self, records: List[Any]) -> None:
-        pid, start = 0, 0
-        if len(records) == 1 and not os.path.exists(self.places.log):
-            # The log is made before the script is started: there was none, so what was prepared is made anew.
-            shutil.rmtree(self.places.work, ignore_errors=True)
-            make_folder(self.places.work)
-            self._prepare()
-            return
+        self.result = result.read(self.places.result)
         known = register.process_of(records)
-        if known is not None:
-            self.started = known.started
-            if known.boot == self._yard.boot:
-                pid, start = known.pid, known.start
-        else:
-            pid, start = hunt.find_script(self._quarry)
-            self.started = time.time() if pid else None
-        if pid and self.script.adopt(pid, start):
+        if known is None:
+            self._seek(records, _SEEKS)
+            return
+        self.started = known.started
+        ident = (known.pid, known.start) if known.boot == self._yard.boot else unnoted.NOBODY
+        self._take_over(ident, register.verdict_of(records))
+
+    def _take_over(self, ident: codes.Ident, verdict: Optional[Verdict]) -> None:
+        """Go on with a script that an earlier supervisor started; ``verdict`` if it was being ended."""
+        if ident[0] and self.script.adopt(*ident):
+            self.result = None
             self._run()
+            if verdict is not None:
+                self._end(verdict, self.job.grace)
+        elif self.result is not None:
+            # Its supervisor was killed before it cleared the register.
+            self._yard.loop.call(lambda: register.drop_records(self.places.register))
+            self._yard.leave("ended", self)
         else:
+            self._verdict = verdict
             self.script.is_ours = False
             self.phase = "ending"
+            self._code = self.script.learn(*ident) if ident[0] else None
             self._sweep()
+
+    def _seek(self, records: List[Any], times: int) -> None:
+        """Learn what became of the script, of which the register does not say that there is one."""
+        won = register.won_at(self.places.register)
+        # The log is made before the script is started. After a power cut nothing follows from a file that is not there.
+        if won.boot and won.boot == self._yard.boot and not os.path.lexists(self.places.log):
+            found = unnoted.Finding(unnoted.NEVER)
+        else:
+            found = unnoted.look(self._quarry, won, self._yard.root, self._yard.boot, self._yard.claims)
+        if found.word == unnoted.UNCLEAR and times and won.boot == self._yard.boot and self.result is None:
+            self.phase = "ending"
+            self._yard.loop.call_after(_SEEK_AGAIN, lambda: self._guard(lambda: self._seek(records, times - 1)))
+        elif found.word == unnoted.NEVER and self.result is None and len(records) == 1:
+            self._prepare_anew()
+        else:
+            self.started = process.wall_clock(found.ident[1]) if found.ident[0] else None
+            self._take_over(found.ident, register.verdict_of(records))
+
+    def _prepare_anew(self) -> None:
+        register.confirm(self.places.register)
+        shutil.rmtree(self.places.work, ignore_errors=True)
+        make_folder(self.places.work)
+        self._prepare()
 
     def _run(self) -> None:
         self.phase = "running"
@@ -229,7 +276,10 @@ class Attempt:
             self._yard.tell("running", self)
 
     def _out_of_time(self) -> None:
-        message = "the script ran longer than its maximum duration of %g s and was ended" % (self.job.max_duration or 0)
+        message = (
+            "the script ran longer than its maximum duration of %g s and was ended; maxRunDurationSeconds sets it"
+            % (self.job.max_duration or 0)
+        )
         self._end(Verdict("timeout", message, "user"), self.job.grace)
 
     def cancel(self, grace: float) -> None:
@@ -245,6 +295,7 @@ class Attempt:
                 self._kill_after(grace)
         elif self.phase == "running":
             self._verdict = verdict
+            self._record({"verdict": list(verdict)})
             self._kill_after(grace)
             self.script.terminate()
 
@@ -278,7 +329,8 @@ class Attempt:
                 if time.monotonic() >= self._kill_at:
                     self.script.kill()
                 return len(found)
-        return hunt.kill_orphans(self._quarry, self._yard.scripts(), self._yard.is_alone(self))
+        keeper = 0 if self.script.is_ours else self._yard.keeper
+        return hunt.kill_orphans(self._quarry, self._yard.scripts(), self._yard.is_alone(self), keeper)
 
     def _fail(self, problem: Problem) -> None:
         """It could not be prepared: the sentence goes to the result, and to the log that people look into."""
@@ -311,7 +363,7 @@ class Attempt:
                 "error": verdict.message,
                 "error_class": verdict.error_class,
                 "started": self.started,
-                "ended": time.time(),
+                "ended": self.script.ended_at or time.time(),
                 "log_bytes": 0,
                 "log_complete": True,
             }
@@ -342,6 +394,9 @@ class Attempt:
             self._yard.loop.call_after(RETRY, lambda: self._store(found))
             return
         self.result = found
+        self.script.release()
+        if not self.script.is_ours:
+            self._yard.forget_code(self.script.ident)
         self._yard.leave("ended", self)
 
 

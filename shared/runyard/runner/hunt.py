@@ -86,8 +86,10 @@ def group_of(pid: int) -> int:
         return 0
 
 
-def kill_orphans(quarry: Quarry, scripts: Set[int], alone: bool) -> int:
+def kill_orphans(quarry: Quarry, scripts: Set[int], alone: bool, keeper: int = 0) -> int:
     """Kill those of our children that are no scripts and belong to the attempt; reap the dead ones.
+
+    The orphans of an adopted script become our parent's, the keeper's: those that belong to the attempt are killed, too.
 
     As every orphan among our descendants becomes our child, doing this until nothing is found leaves nothing behind.
 
@@ -95,6 +97,7 @@ def kill_orphans(quarry: Quarry, scripts: Set[int], alone: bool) -> int:
         quarry: Of the attempt.
         scripts: The process ids of all scripts that we carry.
         alone: Whether there is no other attempt: then an orphan that shows nobody's marks belongs to this one.
+        keeper: The process id of the keeper, if the script was adopted; else 0.
 
     Returns:
         How many were still there.
@@ -108,11 +111,15 @@ def kill_orphans(quarry: Quarry, scripts: Set[int], alone: bool) -> int:
             reap_quietly(pid)
         elif alone or quarry.owns(pid, found) or quarry.is_at_home(pid):
             count += process.send(pid, signal.SIGKILL)
+    for pid in process.children(keeper) if keeper and keeper == os.getppid() else ():
+        found = process.read_stat(pid) if pid not in scripts and pid != os.getpid() else None
+        if found is not None and found.state != "Z" and (quarry.owns(pid, found) or quarry.is_at_home(pid)):
+            count += process.send(pid, signal.SIGKILL)
     return count
 
 
 def reap_quietly(pid: int) -> None:
-    """Reap a dead orphan; nobody wants its exit code."""
+    """Reap a dead child whose exit code is known, or wanted by nobody; one that is gone, or lives, is left alone."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

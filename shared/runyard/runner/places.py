@@ -8,8 +8,10 @@
         outputs/  logs/                       moved here when the script has ended, if anything is in them
         metrics.jsonl                         one line per logged metric
         result.json                           how it ended; written last
-    local/                       the supervisor's own
-        supervisor.lock  .sock  .log
+    local/                       the supervisor's and its keeper's own
+        supervisor.lock                       holds the supervisor's process id
+        supervisor.sock  .log
+        codes/<pid>-<start>                   how a script ended while its supervisor was gone: written by the keeper
         registers/<name>                      who decided on the start: "started …" or "void …"
         registers/<name>.refused              a start that lost against "void"
         work/<name>/                          the unpacked snapshot: the script's working directory; goes some time after
@@ -17,12 +19,15 @@
 
 import os
 
+from .durable import sync_folders
+
 DRIVER_LOG = "70_driver_log.txt"
 PREPARATION_LOG = "20_image_build_log.txt"
 LOG_FOLDER = "azureml-logs"
 RUNS = "runs"
 REGISTERS = "local/registers"
 WORK = "local/work"
+CODES = "local/codes"
 
 
 class Places:
@@ -43,9 +48,14 @@ class Places:
 
 
 def lay_out(root: str) -> None:
-    """Make the folders that every attempt needs."""
-    for folder in (RUNS, REGISTERS, WORK):
+    """Make the folders that every attempt needs; they are on disk when this returns.
+
+    Raises:
+        OSError: if one cannot be made.
+    """
+    for folder in (RUNS, REGISTERS, WORK, CODES):
         os.makedirs(os.path.join(root, folder), mode=0o700, exist_ok=True)
+    sync_folders(os.path.join(root, REGISTERS), 2)
 
 
 def make_run_folders(places: Places) -> None:

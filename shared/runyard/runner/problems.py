@@ -24,4 +24,4 @@ def from_os_error(error: OSError, what: str) -> Problem:
     reason = error.strerror or str(error)
     if error.errno in NO_ROOM:
         return Problem("%s failed: %s; make room on the disk and submit again" % (what, reason), "quota")
-    return Problem("%s failed: %s" % (what, reason), "transient")
+    return Problem("%s failed: %s; mend that, and submit it again" % (what, reason), "transient")

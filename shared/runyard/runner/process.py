@@ -4,7 +4,7 @@ import errno
 import os
 import signal
 import struct
-import subprocess
+import time
 from typing import Dict, List, NamedTuple, Optional
 
 from .plain import open_plain
@@ -24,6 +24,9 @@ class Stat(NamedTuple):
     """As ``wait`` gives it; of a zombie."""
 
 
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Clock ticks in a second."""
+_NO_STAT = Stat("", 0, 0, 0, 0, 0)
 _RESET = [
     s
     for s in (
@@ -32,6 +35,7 @@ _RESET = [
     if s
 ]
 _PR_SET_CHILD_SUBREAPER = 36
+_CLOCK_BOOTTIME = 7  # clock_gettime(2); time.CLOCK_BOOTTIME is there from Python 3.7 on
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info), Linux 6.13, linux/pidfd.h
 _PIDFD_INFO_EXIT = 8  # Linux 6.15
 _INFO = struct.Struct("<QQ11Ii")
@@ -73,6 +77,8 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str) -
 
 
 def _popen(argv: List[str], environment: Dict[str, str], folder: str, output: int) -> int:
+    import subprocess  # noqa: PLC0415 - large, and needed on old systems only
+
     process = subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
@@ -118,6 +124,24 @@ def boot_id() -> str:
         return ""
 
 
+def ticks() -> int:
+    """Now, in clock ticks since boot, as :attr:`Stat.start` counts; 0 where the system does not tell."""
+    try:
+        return int(time.clock_gettime(_CLOCK_BOOTTIME) * TICKS)
+    except (OSError, AttributeError):
+        return 0
+
+
+def tick_of(moment: float) -> int:
+    """A time in seconds since the epoch as clock ticks since boot."""
+    return ticks() - int((time.time() - moment) * TICKS)
+
+
+def wall_clock(tick: int) -> float:
+    """A time in clock ticks since boot as seconds since the epoch."""
+    return time.time() - (ticks() - tick) / TICKS
+
+
 def open_pidfd(pid: int) -> Optional[int]:
     """A descriptor that turns readable when the process ends; ``None`` where there is no such thing (it is polled).
 
@@ -142,6 +166,27 @@ def reap(pid: int) -> Optional[int]:
     """
     found, status = os.waitpid(pid, os.WNOHANG)
     return None if found == 0 else decode(status)
+
+
+def peek(pid: int) -> Optional[int]:
+    """As :func:`reap`, but the child stays a zombie, where the system has ``waitid``: how it ended is not lost with us."""
+    if not hasattr(os, "waitid"):
+        return reap(pid)
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if found is None:
+        return None
+    return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
+
+
+def ended_child() -> int:
+    """A child that ended and is not yet reaped; 0 if there is none."""
+    if not hasattr(os, "waitid"):
+        return next((pid for pid in children() if (read_stat(pid) or _NO_STAT).state == "Z"), 0)
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return 0
+    return found.si_pid if found is not None else 0
 
 
 def decode(status: int) -> int:
@@ -181,9 +226,9 @@ def become_subreaper() -> bool:
         return False
 
 
-def children() -> List[int]:
-    """The process ids of our children, zombies too."""
-    me = os.getpid()
+def children(parent: int = 0) -> List[int]:
+    """The process ids of our children, or of another's, zombies too."""
+    me = parent or os.getpid()
     try:
         with open("/proc/%d/task/%d/children" % (me, me)) as stream:
             return [int(pid) for pid in stream.read().split()]
@@ -231,5 +276,7 @@ def start_problem(error: OSError, interpreter: str) -> Problem:
     if error.errno in (errno.EACCES, errno.ENOEXEC, errno.EISDIR):
         return Problem("the interpreter %s is no program that may be run (%s)" % (interpreter, error.strerror))
     if error.errno == errno.E2BIG:
-        return Problem("the arguments and environment variables together are too long for this system")
+        return Problem(
+            "the arguments and environment variables together are too long for this system; put them into a file"
+        )
     return Problem("the interpreter %s could not be started: %s" % (interpreter, error.strerror), "transient")

@@ -4,15 +4,20 @@ The runner writes ``started`` before it does anything else; the control plane wr
 removed with the attempt's other files, so that a repeated submission meets it.
 
 While the attempt goes on, the lines after the first hold what a later supervisor needs to take it over: the job, then
-the script's process. They go when the result is there.
+the script's process, then the verdict if it is being ended. They go when the result is there.
+
+Whoever won is on disk before anything is done about it, so that a power cut does not let another win.
 """
 
 import json
 import os
-from typing import Any, Dict, List, NamedTuple, Optional
+import time
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from .durable import sync_folder
 from .places import write_all
 from .plain import open_plain, read_plain, set_aside
+from .verdict import Verdict
 
 STARTED = "started"
 VOID = "void"
@@ -54,8 +59,48 @@ def process_of(records: List[Any]) -> Optional[Process]:
     return found if 1 < found.pid < 1 << 31 and abs(found.started) < 1 << 53 else None
 
 
+def verdict_of(records: List[Any]) -> Optional[Verdict]:
+    """Why the script was being ended, if it was: noted before it was told so, as its supervisor may be killed meanwhile."""
+    for record in records[1:]:
+        try:
+            found = Verdict(*record["verdict"])
+        except (LookupError, TypeError):
+            continue
+        if found.outcome in ("timeout", "canceled") and all(isinstance(text, str) for text in found):
+            return found
+    return None
+
+
+class Won(NamedTuple):
+    """Who won a register that says ``started``, and when."""
+
+    boot: str
+    tick: int
+    """Clock ticks since boot."""
+    keeper: Tuple[int, int]
+    """The supervisor's keeper: process id and start; (0, 0) if it had none."""
+
+
+def started_by(won: Won) -> str:
+    """The text to win a register with."""
+    return "%s %.3f %s %d %d %d" % ((STARTED, time.time(), won.boot, won.tick) + won.keeper)
+
+
+def won_at(path: str) -> Won:
+    """What :func:`started_by` said; an empty boot if the register does not say."""
+    decision = read(path)
+    words = decision.reason.split() if decision is not None else []
+    try:
+        _, boot, tick, pid, start = words
+        return Won(boot, int(tick), (int(pid), int(start)))
+    except ValueError:
+        return Won("", 0, (0, 0))
+
+
 def win(path: str, text: str, record: Optional[Record] = None) -> bool:
     """Create the register with ``text`` and, on a line of its own, ``record``; whether it was this call that did.
+
+    If it was, a power cut does not undo it any more: the file and its name are on disk.
 
     Raises:
         OSError: if it cannot be written; nothing is decided then.
@@ -68,12 +113,28 @@ def win(path: str, text: str, record: Optional[Record] = None) -> bool:
     lines = text + "\n" + (json.dumps(record) + "\n" if record is not None else "")
     try:
         write_all(descriptor, lines.encode())
+        os.fsync(descriptor)
+        sync_folder(os.path.dirname(path))
     except OSError:
         os.unlink(path)
         raise
     finally:
         os.close(descriptor)
     return True
+
+
+def confirm(path: str) -> None:
+    """See that a register that is there is on disk: whoever made it may have been killed before it was.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    descriptor = open_plain(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    sync_folder(os.path.dirname(path))
 
 
 def add(path: str, record: Record) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from typing import Any, Dict, Optional, Tuple
 
+from .durable import sync_folders
 from .places import write_all
 from .plain import open_plain, read_plain, set_aside
 from .problems import NO_ROOM
@@ -40,6 +41,9 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 def write(path: str, result: Result) -> None:
     """Write a result so that readers see all of it or nothing. What the script left in its place is moved aside.
 
+    It is on disk when this returns, and so are the folders ``runs/<run id>/<attempt>`` that it is in: what is told of
+    an ending is true after a power cut.
+
     Raises:
         OSError: if there is no room; nothing is left behind then.
     """
@@ -53,6 +57,7 @@ def write(path: str, result: Result) -> None:
         descriptor = open_plain(temporary, _NEW_FILE, 0o644)
     try:
         write_all(descriptor, json.dumps(result).encode())
+        os.fsync(descriptor)
     except OSError:
         os.unlink(temporary)
         raise
@@ -63,6 +68,7 @@ def write(path: str, result: Result) -> None:
     except IsADirectoryError:
         set_aside(path)
         os.rename(temporary, path)
+    sync_folders(path, 3)
 
 
 def read(path: str) -> Optional[Result]:

@@ -1,7 +1,8 @@
 """The supervisor of one machine: carries every attempt under one root, outlives the hosts, and tells them.
 
 One per root, by a lock. Its heartbeat is the lock file's modification time, every 10 s. If it is killed the scripts go
-on, and the next one adopts them. It leaves when the last attempt has ended and no host has been connected for a while.
+on, and the next one, which its keeper starts, adopts them. It leaves when the last attempt has ended and no host has
+been connected for a while.
 """
 
 import fcntl
@@ -17,30 +18,24 @@ import time
 from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from . import wire
+from . import codes, process, register, wire
 from .attempt import Attempt, pending
 from .job import Job, read_job
+from .keep import HARMLESS, LINGER, LOCKED, turn_into
 from .places import WORK, lay_out
 from .plain import set_aside
 from .problems import Problem
 from .yard import Yard
 
-LINGER = 10.0
-"""Seconds without attempts and hosts after which the supervisor leaves."""
 HEARTBEAT = 10.0
 _GARBAGE_AFTER = 50 * 1000
-
-HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE)
-"""Signals that mean nothing here; by default each ends a program."""
-
-LOCKED = 3
-"""Exit code of a supervisor that found another one on its root."""
 
 
 class Supervisor:
     """Serves hosts over a Unix socket."""
 
-    def __init__(self, root: str, lock: int, build: str, linger: float = LINGER) -> None:
+    def __init__(self, root: str, lock: int, build: str, linger: float = LINGER, keeper: int = 0) -> None:
+        """Listen; ``keeper`` is the process id of our parent if it is a keeper."""
         self._lock = lock
         self._build = build
         self._linger = linger
@@ -57,10 +52,12 @@ class Supervisor:
             "retire": self._retire,
         }
         self._waiting: List[Job] = []
-        self.yard = Yard(root, complain)
+        self._keeper = keeper
+        self.yard = Yard(root, complain, keeper)
         self.yard.tell = self._tell
         self._path = root + "/local/supervisor.sock"
         self._listen()
+        self._watch_keeper()
         self._beat()
 
     def _listen(self) -> None:
@@ -70,12 +67,18 @@ class Supervisor:
 
     def adopt(self) -> None:
         """Take over what an earlier supervisor left."""
-        for name in sorted(os.listdir(self.yard.root + "/" + WORK)):
-            self.yard.loop.call(functools.partial(self._adopt_one, name))
+        root = self.yard.root
+        begun = []
+        for name in sorted(os.listdir(root + "/" + WORK)):
+            records = pending(root, name)
+            begun.append((register.process_of(records or []) is None, name, records))
+        # Those whose process was noted come first: what the keeper noted and is none of theirs may be another's.
+        for _, name, records in sorted(begun, key=lambda one: one[:2]):
+            self.yard.loop.call(functools.partial(self._adopt_one, name, records))
+        codes.sweep(root, self.yard.boot, [attempt.script.ident for attempt in self.yard.attempts.values()])
 
-    def _adopt_one(self, name: str) -> None:
+    def _adopt_one(self, name: str, records: Optional[List[Any]]) -> None:
         folder = self.yard.root + "/" + WORK + "/" + name
-        records = pending(self.yard.root, name)
         if records is None:
             try:
                 os.rmdir(folder)  # empty: whoever begins the attempt makes it anew
@@ -114,8 +117,32 @@ class Supervisor:
             self._idle_since = time.monotonic()
         return time.monotonic() - self._idle_since > self._linger
 
+    def _watch_keeper(self) -> None:
+        """Learn at once when the keeper is killed, where the system tells; else the heartbeat looks."""
+        if self._keeper:
+            try:
+                pidfd = process.open_pidfd(self._keeper)
+            except ProcessLookupError:
+                pidfd = None
+            if pidfd is not None:
+                self.yard.loop.watch(pidfd, selectors.EVENT_READ, functools.partial(self._follow_keeper, pidfd))
+
+    def _follow_keeper(self, pidfd: int) -> None:
+        self.yard.loop.unwatch(pidfd)
+        os.close(pidfd)
+        self._replace_keeper()
+
+    def _replace_keeper(self) -> None:
+        """Become the keeper, now that there is none, so that the scripts stay somebody's children."""
+        if self._keeper and os.getppid() != self._keeper and not self._is_orphaned():
+            try:
+                turn_into(self.yard.root, self._build, self._linger)
+            except OSError as error:  # we go on without, and try again with the next heartbeat
+                complain("there is no keeper, and it cannot be replaced: %s\n" % error.strerror)
+
     def _beat(self) -> None:
         self.yard.loop.call_after(min(HEARTBEAT, self._linger / 2), self._beat)
+        self._replace_keeper()
         os.utime(self._lock)
         if self._is_orphaned():
             self._leaving = True
@@ -266,17 +293,20 @@ def take_lock(root: str) -> Optional[int]:
     return descriptor
 
 
-def serve(root: str, build: str, linger: float = LINGER, foreground: bool = False) -> int:
-    """Be the supervisor of a root.
+def serve(root: str, build: str, linger: float = LINGER, keeper: int = 0, announce: bool = True) -> int:
+    """Be the supervisor of a root, in the foreground.
 
-    Prints ``ready`` once hosts can connect; after that, unless in the foreground, to where its errors go.
+    Args:
+        root: The root folder.
+        build: What hosts tell this program from another by.
+        linger: Seconds to stay with nothing to do.
+        keeper: The process id of our parent, if it is a keeper; else nobody starts another supervisor after us.
+        announce: Whether to print ``ready`` once hosts can connect.
 
     Returns:
         The exit code: 0, or :data:`LOCKED`.
     """
     lay_out(root)
-    if not foreground and os.fork():
-        os._exit(0)  # our parent is not to wait for us, and we are nobody's child
     lock = take_lock(root)
     if lock is None:
         return LOCKED
@@ -284,13 +314,12 @@ def serve(root: str, build: str, linger: float = LINGER, foreground: bool = Fals
         # A handler and not SIG_IGN, which scripts would inherit.
         signal.signal(number, lambda *_: None)
     os.chdir(root)
-    if not foreground:
-        os.setsid()  # a signal to the host's group is not for us
-    supervisor = Supervisor(root, lock, build, linger)
+    supervisor = Supervisor(root, lock, build, linger, keeper)
     gc.set_threshold(_GARBAGE_AFTER)  # hardly anything here refers to itself
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    if not foreground:
+    if announce:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+    if keeper:
         os.dup2(2, 1)
     supervisor.adopt()
     supervisor.run()

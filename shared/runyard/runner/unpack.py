@@ -47,7 +47,9 @@ def unpack(
     try:
         descriptor = os.open(snapshot, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise Problem("the snapshot %s cannot be read: %s" % (os.path.basename(snapshot), error.strerror)) from None
+        raise Problem(
+            "the snapshot %s cannot be read (%s); submit it again" % (os.path.basename(snapshot), error.strerror)
+        ) from None
     try:
         size = _check_etag(descriptor, etag, snapshot)
         try:

@@ -24,10 +24,15 @@ def of_exit(code: Optional[int], started: Optional[float]) -> Verdict:
     """
     if code is None and started is None:
         return Verdict(
-            "interrupted", "the supervisor was killed as it began the run, and there is no script", "transient"
+            "interrupted",
+            "the supervisor was killed as it began the run, and there is no script; submit it again",
+            "transient",
         )
     if code is None:
-        message = "the script is gone and its exit code is unknown, as the supervisor that started it was killed"
+        message = (
+            "the script is gone and its exit code is unknown, as the supervisor that started it was killed; "
+            "its log says how far it came"
+        )
         return Verdict("interrupted", message, "transient")
     if code >= 0:
         return Verdict("exited", "", "user" if code else "")
@@ -35,5 +40,5 @@ def of_exit(code: Optional[int], started: Optional[float]) -> Verdict:
         name = signal.Signals(-code).name
     except ValueError:
         name = "signal %d" % -code
-    hint = "; perhaps the machine ran out of memory" if -code == signal.SIGKILL else ""
-    return Verdict("exited", "the script was ended by %s%s" % (name, hint), "user")
+    hint = "perhaps the machine ran out of memory" if -code == signal.SIGKILL else "its log says what it did last"
+    return Verdict("exited", "the script was ended by %s; %s" % (name, hint), "user")

@@ -5,7 +5,7 @@ import selectors
 import signal
 from typing import Callable, Dict, List, Optional
 
-from . import hunt, process
+from . import codes, hunt, process
 from .loop import Loop
 
 _POLL = 0.05
@@ -17,11 +17,20 @@ _TIMES = 50
 class Script:
     """One process. ``ended(code)`` is called once; the code is ``None`` if it cannot be known."""
 
-    def __init__(self, loop: Loop, quarry: hunt.Quarry, ended: Callable[[Optional[int]], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        quarry: hunt.Quarry,
+        ended: Callable[[Optional[int]], None],
+        noted: Callable[[codes.Ident], Optional[codes.Code]],
+    ) -> None:
+        """``noted(ident)`` is how a process ended, if the keeper noted it."""
         self.pid = 0
-        """Its process id until its end was seen."""
-        self.start = 0
-        """When it started, in clock ticks since boot."""
+        """Its process id until it was reaped; of a stranger, until its end was seen."""
+        self.ident: codes.Ident = (0, 0)
+        """Its process id, also later, and when it started, in clock ticks since boot."""
+        self.ended_at: Optional[float] = None
+        """When it ended, seconds since the epoch, if another saw it."""
         self.is_ours = True
         """Whether it is our child: then its exit code is certain, and what it leaves behind becomes ours."""
         self.may_linger = False
@@ -29,6 +38,7 @@ class Script:
         self._loop = loop
         self._quarry = quarry
         self._ended = ended
+        self._noted = noted
         self._pidfd: Optional[int] = None
         self._asked = 0
 
@@ -40,8 +50,7 @@ class Script:
         """
         pid = process.spawn(argv, environment, folder, log)
         found = process.read_stat(pid)
-        self.start = found.start if found is not None else 0
-        self._attend(pid, process.open_pidfd(pid))
+        self._attend(pid, found.start if found is not None else 0, process.open_pidfd(pid))
 
     def adopt(self, pid: int, start: int) -> bool:
         """Take over one that an earlier supervisor started; whether it is still there."""
@@ -55,12 +64,32 @@ class Script:
             if pidfd is not None:
                 os.close(pidfd)
             return False
-        self.start = start
-        self._attend(pid, pidfd)
+        self._attend(pid, start, pidfd)
         return True
 
-    def _attend(self, pid: int, pidfd: Optional[int]) -> None:
+    def learn(self, pid: int, start: int) -> Optional[int]:
+        """The exit code of one that ended before anybody adopted it, if it left a trace."""
+        self.is_ours = False
+        self.ident = (pid, start)
+        code = process.exit_code_of(pid, start, None)  # first: the keeper notes it before the zombie goes
+        return code if code is not None else self._read_note()
+
+    def _read_note(self) -> Optional[int]:
+        found = self._noted(self.ident)
+        if found is None:
+            return None
+        self.ended_at = found.ended
+        return found.code
+
+    def release(self) -> None:
+        """Reap it: its result is written. Until then how it ended is not lost if this process is killed."""
+        if self.pid and self.is_ours:
+            hunt.reap_quietly(self.pid)
+        self.pid = 0
+
+    def _attend(self, pid: int, start: int, pidfd: Optional[int]) -> None:
         self.pid = self._quarry.leader = pid
+        self.ident = (pid, start)
         self._pidfd = pidfd
         if pidfd is not None:
             self._loop.watch(pidfd, selectors.EVENT_READ, self._over)
@@ -68,7 +97,7 @@ class Script:
             self._loop.call_after(_POLL, self._look)
 
     def _look(self) -> None:
-        if process.is_alive(self.pid, self.start):
+        if process.is_alive(*self.ident):
             self._loop.call_after(_POLL, self._look)
         else:
             self._over()
@@ -95,9 +124,9 @@ class Script:
             self._ask_code()
             return
         if not self.may_linger:
-            # Before it is reaped: until then no other group can have its number.
+            # It is not reaped yet: until then no other group can have its number.
             process.send_group(self.pid, signal.SIGKILL)
-        code = process.reap(self.pid)
+        code = process.peek(self.pid)
         if code is not None:
             if self._pidfd is not None:
                 self._loop.unwatch(self._pidfd)
@@ -105,7 +134,9 @@ class Script:
 
     def _ask_code(self) -> None:
         """Ask for the exit code of a stranger; the system may tell only once its parent has reaped it."""
-        code = process.exit_code_of(self.pid, self.start, self._pidfd)
+        code = process.exit_code_of(self.ident[0], self.ident[1], self._pidfd)
+        if code is None:
+            code = self._read_note()
         self._asked += 1
         if code is None and self._pidfd is not None and self._asked < _TIMES:
             self._loop.call_after(_ASK_AGAIN, self._ask_code)
@@ -116,5 +147,6 @@ class Script:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
-        self.pid = 0
+        if not self.is_ours:
+            self.pid = 0
         self._ended(code)

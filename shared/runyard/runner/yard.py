@@ -3,9 +3,9 @@
 import os
 import shutil
 import zlib
-from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-from . import process
+from . import codes, process
 from .attempt import Attempt
 from .hunt import reap_orphans
 from .job import Job
@@ -18,9 +18,16 @@ _HOUSEKEEPING = 10.0
 class Yard:
     """The attempts and what they share."""
 
-    def __init__(self, root: str, complain: Callable[[str], Any]) -> None:
-        """Make ready; ``complain`` is told, as text, of what nobody else can be told of."""
+    def __init__(self, root: str, complain: Callable[[str], Any], keeper: int = 0) -> None:
+        """Make ready.
+
+        Args:
+            root: The root folder.
+            complain: Told, as text, of what nobody else can be told of.
+            keeper: The process id of our parent, if it is a keeper: adopted scripts and what they leave are its children.
+        """
         self.root = root
+        self.keeper = keeper
         self.complain = complain
         self.loop = Loop(complain)
         self.attempts: Dict[str, Attempt] = {}
@@ -28,11 +35,15 @@ class Yard:
         self.environment = dict(os.environ)
         """What scripts inherit: the newest host's environment, as it told us."""
         self.boot = process.boot_id()
+        found = process.read_stat(keeper) if keeper else None
+        self.keeper_ident: codes.Ident = (keeper, found.start) if found is not None else (0, 0)
         self.hook = install_hook(root + "/local")
         self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
         process.become_subreaper()
         self.trash = Trash(self.loop, complain)
+        self._spent: List[codes.Ident] = []
+        """Processes whose end is in a result: their notes go, also those that the keeper is about to write."""
         self._keep_house()
 
     def start(self, job: Job) -> None:
@@ -55,6 +66,19 @@ class Yard:
         if not attempt.keeps_work:
             self.trash.add(attempt.places.work)
 
+    def code_of(self, ident: codes.Ident) -> Optional[codes.Code]:
+        """How a script ended, if the keeper noted it."""
+        return codes.read(self.root, ident, self.boot)
+
+    def forget_code(self, ident: codes.Ident) -> None:
+        """The end of an adopted script is in its result."""
+        codes.remove(self.root, ident)
+        self._spent.append(ident)
+
+    def claims(self, ident: codes.Ident) -> bool:
+        """Whether a process is the script of an attempt."""
+        return ident in self._spent or any(attempt.script.ident == ident for attempt in self.attempts.values())
+
     def scripts(self) -> Set[int]:
         """The process ids of all scripts."""
         return {attempt.script.pid for attempt in self.attempts.values()}
@@ -65,6 +89,9 @@ class Yard:
 
     def _keep_house(self) -> None:
         reap_orphans(self.scripts())
+        spent, self._spent = self._spent, []
+        for ident in spent:
+            codes.remove(self.root, ident)
         self.loop.call_after(_HOUSEKEEPING, self._keep_house)
 
 

@@ -43,6 +43,12 @@ def run_id(experiment: str, seconds: float, ident: str) -> str:
     return f"{experiment}_{int(seconds)}_{ident[:8]}"
 
 
+def seconds_of(run: str) -> int:
+    """The seconds in a run's id: when its event was, or its blob was last changed; 0 for an id of another form."""
+    _, _, rest = run.rpartition("_")[0].rpartition("_")
+    return int(rest) if rest.isdecimal() else 0
+
+
 @lru_cache(maxsize=4096)
 def remote_name(run: str, attempt: int) -> str:
     """``ry-<20 base32 characters of sha256(run id)>-<attempt>``: legal as a name on every platform."""

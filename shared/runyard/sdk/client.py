@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from runyard.api.shapes import CheckShape, PruneShape, RunDetails
+from runyard.api.shapes import CheckShape, DrainShape, PruneShape, RunDetails
 from runyard.sdk.connection import TIMEOUT, Connection
 from runyard.sdk.parts import Computes, Queues, Webhooks
 from runyard.sdk.root import default_root
@@ -32,7 +32,7 @@ class Client:
         self, http: httpx.Client, *, url: str = "", on_close: Callable[[], None] | None = None, embedded: bool = False
     ) -> None:
         """Make a client of an httpx client; :meth:`connect` is the usual way."""
-        self._connection = Connection(http)
+        self._connection = Connection(http, patient=not embedded)  # without a host nothing becomes less by waiting
         self._on_close = on_close
         self.url = url
         """Where the service is; empty in-process."""
@@ -133,6 +133,18 @@ class Client:
     def doctor(self) -> list[CheckShape]:
         """What a run needs, and how to mend what is missing."""
         return cast("list[CheckShape]", self._connection.get("/api/doctor")["checks"])
+
+    def drain(self) -> DrainShape:
+        """Start nothing new, until :meth:`undrain` or until a host starts; what runs goes on. Repeatable."""
+        return cast("DrainShape", self._connection.post("/api/drain"))
+
+    def drained(self) -> DrainShape:
+        """How far a drain is."""
+        return cast("DrainShape", self._connection.get("/api/drain"))
+
+    def undrain(self) -> DrainShape:
+        """End a drain."""
+        return cast("DrainShape", self._connection.request("DELETE", "/api/drain").json())
 
     def prune(
         self,

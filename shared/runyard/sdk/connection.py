@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import httpx
 
 from runyard import errors
-from runyard.errors import AuthError, ConfigError, ConflictError, NotFoundError, RunyardError, TransientError
+from runyard.errors import (
+    AuthError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    RunyardError,
+    ThrottledError,
+    TransientError,
+)
 
 TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 """Seconds; a log's long poll takes up to 20, an upload's last write may take a slow disk a while."""
@@ -23,14 +32,29 @@ _BY_STATUS: Final[dict[int, type[RunyardError]]] = {
     409: ConflictError,
     413: ConfigError,
     422: ConfigError,
+    429: ThrottledError,
 }
+_REPEATABLE: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_BY_CONTENT: Final = frozenset({"/api/snapshots"})
+"""Where the same bytes sent twice are one."""
 
 
 class Connection:
     """Talks to one service; raises the errors of :mod:`runyard.errors`."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(
+        self, http: httpx.Client, *, pause: Callable[[float], None] | None = None, patient: bool = True
+    ) -> None:
+        """Over an HTTP client.
+
+        Args:
+            http: What sends requests.
+            pause: Waits so many seconds; :func:`time.sleep` when not given.
+            patient: Whether a service that is too busy is asked again.
+        """
         self._http = http
+        self._pause = pause or time.sleep
+        self._patient = patient
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON answer to a GET; parameters that are ``None`` are left out."""
@@ -49,13 +73,21 @@ class Connection:
         self.request("DELETE", path)
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """A whole answer.
+        """A whole answer. A service that is too busy is asked again, when the request may be repeated.
 
         Raises:
             RunyardError: or the subclass that the service named.
+            ThrottledError: if the service stays too busy.
             TransientError: if nobody answers.
         """
         response = self.answer(method, path, **more)
+        if response.status_code == 429 and self._patient and _is_repeatable(method, path, more):
+            from runyard.sdk.patience import LONGEST, insist  # noqa: PLC0415 - tenacity, for busy services only
+
+            response = insist(response, lambda: self.answer(method, path, **more), self._pause)
+            if response.status_code == 429:
+                why = error_of(response).message
+                raise ThrottledError(f"the service stayed too busy for {LONGEST:.0f} s; try again later ({why})")
         if response.is_error:
             raise error_of(response)
         return response
@@ -107,6 +139,10 @@ def error_of(response: httpx.Response) -> RunyardError:
     if isinstance(kind, type) and issubclass(kind, RunyardError):
         return kind(message)
     return _BY_STATUS.get(response.status_code, RunyardError)(message)
+
+
+def _is_repeatable(method: str, path: str, more: Mapping[str, Any]) -> bool:
+    return method in _REPEATABLE or path in _BY_CONTENT or "Idempotency-Key" in (more.get("headers") or {})
 
 
 def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, TypedDict, Unpack, cast
 from urllib.parse import quote
 
 from runyard.api.shapes import ComputeShape, MessageShape, WebhookShape
 from runyard.sdk.connection import Connection
+
+
+class ComputeSettings(TypedDict, total=False):
+    """What can be set of a compute; what is missing, or ``None``, stays as it is."""
+
+    kind: str | None
+    limit: int | None
+    paused: bool | None
+    paused_reason: str | None
+    options: Mapping[str, Any] | None
+    spot: bool | None
+    deadlines: Mapping[str, float | None] | None
+    """Seconds by a state's name; ``None`` brings the default back."""
+
+
+_SPELLING: Final = {"paused_reason": "pausedReason"}
 
 
 class Computes:
@@ -20,19 +36,18 @@ class Computes:
         """Every compute."""
         return cast("list[ComputeShape]", self._connection.get("/api/computes")["computes"])
 
-    def set(
-        self,
-        name: str,
-        *,
-        kind: str | None = None,
-        limit: int | None = None,
-        paused: bool | None = None,
-        options: Mapping[str, Any] | None = None,
-    ) -> ComputeShape:
+    def set(self, name: str, **changes: Unpack[ComputeSettings]) -> ComputeShape:
         """Create a compute, or change what is given."""
-        asked = {"kind": kind, "limit": limit, "paused": paused, "options": None if options is None else dict(options)}
-        body = {field: value for field, value in asked.items() if value is not None}
+        body = {_SPELLING.get(field, field): value for field, value in changes.items() if value is not None}
         return cast("ComputeShape", self._connection.put(f"/api/computes/{quote(name, safe='')}", body))
+
+    def pause(self, name: str, *, reason: str | None = None) -> ComputeShape:
+        """Let a compute start no more runs; what runs there goes on."""
+        return self.set(name, paused=True, paused_reason=reason)
+
+    def resume(self, name: str) -> ComputeShape:
+        """Let a compute start runs again."""
+        return self.set(name, paused=False)
 
     def remove(self, name: str) -> None:
         """Remove a compute that is not in use."""

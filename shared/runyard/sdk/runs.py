@@ -17,6 +17,7 @@ from runyard.api.shapes import (
     RunDetails,
     RunPage,
     RunSummary,
+    WhyShape,
 )
 from runyard.errors import ConfigError, NotFoundError
 from runyard.runs.states import ENDINGS
@@ -106,9 +107,27 @@ class Runs:
         """A run in full."""
         return cast("RunDetails", self._connection.get(_path(run_id)))
 
-    def history(self, run_id: str) -> list[EventShape]:
-        """Every event of the run, oldest first."""
-        return cast("list[EventShape]", self._connection.get(_path(run_id, "history"))["events"])
+    def why(self, run_id: str) -> WhyShape:
+        """Why the run is where it is: what it waits for, what happens next and when, what can be done about it."""
+        return cast("WhyShape", self._connection.get(_path(run_id, "why")))
+
+    def history(self, run_id: str, *, after: int = 0) -> list[EventShape]:
+        """The events of the run, oldest first; only those with a number above ``after``."""
+        found = self._connection.get(_path(run_id, "history"), {"after": after or None})
+        return cast("list[EventShape]", found["events"])
+
+    def follow_history(self, run_id: str) -> Iterator[EventShape]:
+        """The events of the run as they come, each once, until it has ended."""
+        after, pause = 0, _PAUSE
+        while True:
+            events = self.history(run_id, after=after)
+            yield from events
+            if events:
+                after, pause = events[-1]["seq"], _PAUSE
+                if events[-1]["status"] in ENDINGS:
+                    return
+            time.sleep(pause)
+            pause = min(pause * 1.3, _LONGEST_PAUSE)
 
     def attempts(self, run_id: str) -> list[AttemptShape]:
         """Every attempt of the run, oldest first."""
@@ -118,9 +137,14 @@ class Runs:
         """Everything that the run logged."""
         return cast("MetricValues", self._connection.get(_path(run_id, "metrics")))
 
-    def cancel(self, run_id: str) -> RunDetails:
-        """Ask for the run's end; repeatable."""
-        return cast("RunDetails", self._connection.post(_path(run_id, "cancel")))
+    def cancel(self, run_id: str, *, force: bool = False) -> RunDetails:
+        """Ask for the run's end; repeatable.
+
+        Args:
+            run_id: Which.
+            force: Whether to end the record at once, without evidence that nothing of it runs: its script may go on.
+        """
+        return cast("RunDetails", self._connection.post(_path(run_id, "cancel"), {"force": True} if force else None))
 
     def resubmit(self, run_id: str, *, target: str | None = None, arguments: Sequence[str] | None = None) -> RunDetails:
         """Ask for a new run with what this one was asked with."""

@@ -5,7 +5,6 @@ An upload is known by its content, so that it goes on where it ended, also after
 
 from __future__ import annotations
 
-import email.utils
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -16,11 +15,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 
 from runyard.errors import ConflictError, NotFoundError, SnapshotError, TransientError
 from runyard.sdk.connection import Connection, error_of
+from runyard.sdk.patience import LONGEST_PAUSE, retry_after
 
 ATTEMPTS: Final = 8
 """How often a request is sent until it is given up: with its pauses, over some 40 seconds."""
-LONGEST_PAUSE: Final = 60.0
-"""Seconds; a service that asks for a longer one is asked again after this."""
 
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses after which the same request may work. Not 507: a full disk stays full."""
@@ -155,13 +153,3 @@ def _seconds(state: RetryCallState) -> float:
             return min(asked, LONGEST_PAUSE)
     own = min(_FIRST_PAUSE * 2.0 ** (state.attempt_number - 1), _LONGEST_OWN)
     return own * random.uniform(0.75, 1.25)  # noqa: S311 - not a secret
-
-
-def retry_after(text: str) -> float | None:
-    """The seconds that a ``Retry-After`` header asks for (RFC 9110, 10.2.3): a number, or a date; ``None`` if it is neither."""
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None

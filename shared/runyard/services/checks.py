@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from runyard.dispatch.wakes import BURIED
+from runyard.computes import ComputeView, overview
 from runyard.errors import RunyardError
 from runyard.ports import Ports
-from runyard.ports.queue import DEAD_LETTERS
+from runyard.reconcile import alarms
 
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
-OVERDUE: Final = 60.0
 _AGAIN: Final = "mend that, then run doctor again"
 
 
@@ -39,8 +38,7 @@ def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
     parts: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("python", _python),
         ("stores", lambda: _stores(ports)),
-        ("queues", lambda: _queues(ports)),
-        ("watching", lambda: _watching(ports)),
+        ("alarms", lambda: _alarms(ports, root)),
         ("computes", lambda: _computes(ports)),
     ]
     if root is not None:
@@ -93,31 +91,17 @@ def _stores(ports: Ports) -> Iterator[Check]:
     yield Check(name="stores", ok=count > 0, detail=f"open, {count} computes", fix="run `runyard compute list`")
 
 
-def _queues(ports: Ports) -> Iterator[Check]:
-    counts = ports.queue.counts()
-    dead = counts.get(DEAD_LETTERS, 0) + counts.get(BURIED, 0)
-    yield Check(
-        name="dead letters",
-        ok=dead == 0,
-        detail=f"{dead} messages could not be handled",
-        fix=f"look with `runyard queue peek {BURIED}`, send again with `runyard queue redrive`",
-    )
-
-
-def _watching(ports: Ports) -> Iterator[Check]:
-    now = ports.clock.now()
-    for gate in ports.gates.list():
-        overdue = gate.taken > 0 and (gate.next_at is None or gate.next_at + OVERDUE < now)
-        yield Check(
-            name=f"watch of {gate.compute}",
-            ok=not overdue,
-            detail=f"{gate.taken} of {gate.limit} slots taken, {gate.waiting} waiting",
-            fix="no host polls it: start one with `runyard up`",
-        )
+def _alarms(ports: Ports, root: Path | None) -> Iterator[Check]:
+    found = alarms(ports, supervision(root))
+    for alarm in found:
+        yield Check(name=alarm.name, ok=False, detail=alarm.detail, fix=alarm.fix)
+    if not found:
+        yield Check(name="alarms", ok=True, detail="none: nothing is stuck, overdue or undeliverable")
 
 
 def _computes(ports: Ports) -> Iterator[Check]:
-    for compute in ports.computes.list():
+    for view in overview(ports):
+        compute = view.compute
         try:
             ports.targets.get(compute.kind).check(compute)
         except RunyardError as error:
@@ -125,7 +109,20 @@ def _computes(ports: Ports) -> Iterator[Check]:
                 name=f"compute {compute.name}", ok=False, detail=error.message, fix="set it with `runyard compute set`"
             )
         else:
-            yield Check(name=f"compute {compute.name}", ok=True, detail=f"kind {compute.kind}, limit {compute.limit}")
+            full = f"kind {compute.kind}, {view.taken} of {compute.limit} slots taken, {view.waiting} waiting"
+            yield Check(name=f"compute {compute.name}", ok=True, detail=full + _held(view, ports.clock.now()))
+
+
+def _held(view: ComputeView, now: float) -> str:
+    """What keeps it from starting anything."""
+    held = []
+    if view.compute.paused:
+        held.append("paused" + (f" ({view.compute.paused_reason})" if view.compute.paused_reason else ""))
+    if view.draining:
+        held.append("draining")
+    if view.blocked_until is not None:
+        held.append(f"blocked for {view.blocked_until - now:.0f} s ({view.blocked_reason or 'no reason given'})")
+    return "".join(f", {each}" for each in held)
 
 
 def _supervisor(root: Path) -> Iterator[Check]:
@@ -141,6 +138,11 @@ def _supervisor(root: Path) -> Iterator[Check]:
         detail=f"process {pid}" + ("" if listens else ", and its socket is gone"),
         fix=f"a host makes it listen again (`runyard up`); what it cannot do is said in {root}/local/supervisor.log",
     )
+
+
+def supervision(root: Path | None) -> Callable[[], bool] | None:
+    """Tells whether a supervisor looks after the scripts of a root; ``None`` where there is no root, and so none."""
+    return None if root is None else lambda: _holder(root / "local" / "supervisor.lock") is not None
 
 
 def _holder(path: Path) -> str | None:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from runyard.computes import ensure_default
+from runyard.computes import ensure_default, undrain
+from runyard.dispatch.turns import Turns
 from runyard.dispatch.wakes import WATCH, nudge
 from runyard.errors import ConfigError
 from runyard.ports import Clock, Ports, Queue, TargetContext
-from runyard.reconcile import recover
-from runyard.services.checks import Check, run_checks
+from runyard.reconcile import AlarmLog, alarms, recover
+from runyard.services.checks import Check, run_checks, supervision
 from runyard.stores.embedded import EmbeddedStores, SystemClock
 from runyard.targets.registry import Registry, known_kinds
 
@@ -33,17 +34,38 @@ class Services:
     """What callers over the network must show; ``None`` = nobody may call over the network."""
     one_time_code: str | None = None
     """What the printed link holds; used up by its first use."""
+    hosted: bool = False
+    """Whether these are a host's, so that what is asked for is carried out."""
+    drain_ended: bool = False
+    """Whether taking over ended a drain."""
+    turns: Turns = field(init=False)
+    """Who is at work on which compute, in this process."""
     _tidy: Callable[[], object] | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
+    _alarm_log: AlarmLog | None = None
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.ports.queue)
 
     def doctor(self) -> Sequence[Check]:
         """Check what a run needs here; each finding says how to mend it."""
         return run_checks(self.ports, self.root)
 
+    def watch_over(self) -> None:
+        """Look for what is amiss, and tell the log. Before the reconciler, which takes some traces away."""
+        if self._alarm_log is None:
+            self._alarm_log = AlarmLog(self.ports.clock)
+        self._alarm_log.tell(alarms(self.ports, supervision(self.root)))
+
     def take_over(self) -> None:
-        """What a host does first, once it is alone on its root: clear up after killed writers, go on where others ended."""
+        """What a host does first, once it is alone on its root: clear up after killed writers, go on where others ended.
+
+        A drain was of the host before, so it is over.
+        """
+        self.hosted = True
         if self._tidy is not None:
             self._tidy()
+        self.drain_ended = undrain(self.ports)
         recover(self.ports)
 
     def close(self) -> None:

@@ -19,38 +19,45 @@ def walk(base: Path, prefix: str, after: str) -> Iterator[tuple[str, os.stat_res
 
 
 def _walk(base: Path, folder: str, prefix: str, after: str) -> Iterator[tuple[str, os.stat_result]]:
-    for name, entry in _entries(base, folder):
-        if not (name.startswith(prefix) or (name.endswith("/") and prefix.startswith(name))):
-            continue
+    for name in _names(base, folder, prefix, after):
         if name.endswith("/"):
-            if name > after or after.startswith(name):
-                yield from _walk(base, name, prefix, after)
-        elif name > after and (status := _status(base, entry)) is not None:
+            yield from _walk(base, name, prefix, after)
+        elif (status := _status(base, name)) is not None:
             yield name, status
 
 
-def _entries(base: Path, folder: str) -> list[tuple[str, os.DirEntry[str]]]:
-    """What is in a folder, by full name; a folder's ends with ``/``, since that is how it sorts among blobs."""
+def _names(base: Path, folder: str, prefix: str, after: str) -> list[str]:
+    """What of a folder is asked for, by full name; a folder's ends with ``/``, since that is how it sorts among blobs.
+
+    Names only: a drop folder may hold 100,000 files.
+    """
+    found = []
     try:
         with os.scandir(base / folder) as entries:
-            named = [
-                (f"{folder}{entry.name}{'/' if entry.is_dir(follow_symlinks=False) else ''}", entry)
-                for entry in entries
-                if folder or not entry.name.startswith(TEMPORARY)
-            ]
+            for entry in entries:
+                if not folder and entry.name.startswith(TEMPORARY):
+                    continue
+                is_folder = entry.is_dir(follow_symlinks=False)
+                name = f"{folder}{entry.name}{'/' if is_folder else ''}"
+                if not (name.startswith(prefix) or (is_folder and prefix.startswith(name))):
+                    continue
+                if name > after or (is_folder and after.startswith(name)):
+                    found.append(name)
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # removed a moment ago, or not ours to read
         return []
-    return sorted(named, key=lambda item: item[0])
+    found.sort()
+    return found
 
 
-def _status(base: Path, entry: os.DirEntry[str]) -> os.stat_result | None:
+def _status(base: Path, name: str) -> os.stat_result | None:
     """The file's status; ``None`` if it is no regular file, is gone, or lies outside ``base``."""
+    path = f"{base}/{name}"
     try:
-        status = entry.stat()
+        status = os.lstat(path)
+        if stat.S_ISLNK(status.st_mode):
+            status = os.stat(path)  # noqa: PTH116 - one call for each of many files
+            if not os.path.realpath(path).startswith(f"{base}/"):
+                return None
     except OSError:  # gone, or a broken or circular link
         return None
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    if entry.is_symlink() and not os.path.realpath(entry.path).startswith(f"{base}/"):
-        return None
-    return status
+    return status if stat.S_ISREG(status.st_mode) else None

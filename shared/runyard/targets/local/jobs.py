@@ -60,7 +60,8 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
         raise UnsupportedError(f"the run {job.run.id} has no script or no snapshot to run")
     if spec.framework.lower() != "python":
         raise UnsupportedError(
-            f"the framework {spec.framework!r} cannot run on {job.compute.name!r}: kind 'local' runs Python scripts"
+            f"the framework {spec.framework!r} cannot run on {job.compute.name!r}: kind 'local' runs Python scripts; "
+            "set framework to Python, or submit with another target"
         )
     if spec.node_count != 1:
         raise UnsupportedError(

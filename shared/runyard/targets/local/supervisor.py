@@ -6,7 +6,6 @@ import logging
 import os
 import select
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from runyard.errors import StorageFullError, TransientError
-from runyard.runner import build, wire
+from runyard.runner import build, keep, wire
 from runyard.targets.local.connection import PROMPT, Connection, Disconnected, Silent
 from runyard.targets.local.inherit import inherited
 
@@ -22,6 +21,8 @@ START_WITHIN: Final = 20.0
 """Seconds until a supervisor that was started must answer."""
 _LONGEST_PAUSE: Final = 0.5
 """Seconds between tries to reach a supervisor that holds the root and does not listen."""
+_BACK_WITHIN: Final = 0.5
+"""Seconds for which a supervisor that was lost may come back by itself: its keeper starts the next."""
 _FRESH: Final = 2.0
 """Seconds for which what the supervisor told by itself is taken as the present."""
 _LOG_MOST: Final = 1 << 20
@@ -44,6 +45,8 @@ class Supervisor:
         self._tell = tell
         self._lock = threading.Lock()
         self._connection: Connection | None = None
+        self._lost = 0.0
+        """When a supervisor that we were connected to went away."""
         self._unanswered = 0.0
         """When it was last given up to connect."""
         self._jobs: dict[str, dict[str, Any]] = {}
@@ -130,6 +133,7 @@ class Supervisor:
     def _drop(self) -> None:
         with self._lock:
             self._connection = None
+            self._lost = time.monotonic()
 
     def _open(self) -> Connection:
         self._jobs.clear()
@@ -138,7 +142,9 @@ class Supervisor:
         deadline = time.monotonic() + PROMPT
         pause = 0.02
         while time.monotonic() < deadline:
-            connection = self._try() or self._start(ident, data)
+            connection = self._try()
+            if connection is None and time.monotonic() - self._lost > _BACK_WITHIN:
+                connection = self._start(ident, data)
             if connection is not None and self._greet(connection, ident):
                 return connection
             time.sleep(pause)
@@ -195,8 +201,7 @@ class Supervisor:
         return self._try() if ready else None
 
     def _launch(self, program: Path, ident: str) -> bool:
-        # -I and -S: neither the host's variables nor its packages reach the supervisor; it needs the standard library.
-        command = [sys.executable, "-I", "-S", str(program), "serve", "--root", str(self._root), "--build", ident]
+        command = keep.command(str(program), str(self._root), ident)
         path = self._root / "local" / "supervisor.log"
         if path.exists() and path.stat().st_size > _LOG_MOST:
             path.unlink()
@@ -238,6 +243,7 @@ class Supervisor:
         if self._connection is not connection:
             return
         self._connection = None
+        self._lost = time.monotonic()
         self._jobs.clear()
         log.warning("the local supervisor is gone; its scripts go on", extra={"action": "supervisor"})
         for compute in list(self._computes):

@@ -161,7 +161,10 @@ class LocalTarget:
                 self._supervisor.forget(name)
                 return True
             decided = register.read(places.register)
-        return decided is not None and decided.word == register.VOID
+        if decided is None or decided.word != register.VOID:
+            return False
+        register.confirm(places.register)
+        return True
 
     def logs(self, handle: Handle, offset: int, limit: int = 1 << 20) -> LogChunk:
         """A piece of the driver log; see the port."""
