@@ -235,7 +235,7 @@ def test_random_behaviour_is_that_of_its_seed_in_any_order() -> None:
     assert lengths(1, "abc") != lengths(2, "abc")
 
 
-def test_all_random_trouble_passes_by_itself() -> None:
+def test_all_random_trouble_passes_by_itself_or_ends_the_attempt() -> None:
     clock = ManualClock(start=0.0)
     target = ScriptedTarget(clock=clock, seed=3, trouble=0.5)
     yard = Yard(clock)
@@ -258,11 +258,11 @@ def test_all_random_trouble_passes_by_itself() -> None:
                 continue
     assert 100 == len(seen)
     assert all(isinstance(one, Ended) and one.collected for one in seen)
-    assert 100 == len(target.executions)
+    assert 50 < len(target.executions) <= 100
 
 
 def test_a_random_behaviour_can_be_drawn_alone() -> None:
-    assert Behaviour.random(random.Random(1)) == Behaviour.random(random.Random(1))
+    assert repr(Behaviour.random(random.Random(1))) == repr(Behaviour.random(random.Random(1)))
     assert Polling() == Behaviour.random(random.Random(1), trouble=0.0).polling
 
 

@@ -78,7 +78,7 @@ def transition(
             state, since, reason = move.state, move.at, move.reason
         seq += 1
         events.append(Event(run_id=run.id, seq=seq, time=move.at, state=state, reason=move.reason, who=who, op_id=op))
-    if state in ENDINGS and "ended" not in changes:
+    if state in ENDINGS and run.state not in ENDINGS and "ended" not in changes:
         changes["ended"] = moves[-1].at
     after = replace(run, state=state, since=since, reason=reason, version=seq, **changes)
     return Transition(before=run, after=after, events=tuple(events), attempt=row)

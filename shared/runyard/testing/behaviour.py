@@ -100,7 +100,9 @@ class Behaviour:
 
     @classmethod
     def random(cls, chance: random.Random, *, trouble: float = 0.2) -> Self:
-        """A life of a minute or so, each trouble with the given probability; all of it passes by itself.
+        """A life of a minute or so, each trouble with the given probability (a preemption with a quarter of it).
+
+        All of it passes by itself, or ends the attempt.
 
         Args:
             chance: The generator; the same state gives the same behaviour.
@@ -123,7 +125,8 @@ class Behaviour:
             restarts=times(),
             log_cut=chance.randrange(20) if times() else None,
             cleanup_raises=times(),
-            resize_error=-chance.uniform(1.0, 86400.0) if times() else None,
+            preempted_after=chance.uniform(0.0, 60.0) if chance.random() < trouble / 4 else None,
+            resize_error=chance.choice((chance.uniform(0.0, 60.0), -86400.0)) if times() else None,
             submitting=_random_submitting(chance, now_and_then, times),
             polling=Polling(
                 unreachable=((20.0, 20.0 + chance.uniform(0.0, 600.0)),) if times() else (),

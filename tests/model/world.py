@@ -1,0 +1,328 @@
+"""A whole Runyard where anything may happen, and what must hold whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace as replace_struct
+
+from runyard.accept import accept, drop, submit
+from runyard.dispatch import dispatch
+from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
+from runyard.errors import LockLostError, RunyardError
+from runyard.events.blob import BlobDrop
+from runyard.events.submission import Submission
+from runyard.finalize.outcomes import ON_SPOT
+from runyard.ports import Compute, Ended, Message, Ports, Query
+from runyard.ports.queue import DEAD_LETTERS
+from runyard.reconcile import bury, reconcile
+from runyard.runs.model import Handle, Origin, Run
+from runyard.runs.states import State
+from runyard.testing import (
+    WRITES,
+    Crash,
+    Fault,
+    FaultyPorts,
+    ManualClock,
+    Moment,
+    OnlyTargets,
+    ScriptedTarget,
+    ShakyQueue,
+    Step,
+    Steps,
+    memory_ports,
+)
+from runyard.watch import watch
+from tests.fakes import runconfig, snapshot
+from tests.model.worker import Worker
+
+COMPUTE = "local"
+SPARE = "spare"
+COMPUTES = (COMPUTE, SPARE)
+"""Where runs go that find no capacity on the other; its machines may be taken back at any time."""
+KIND = "scripted"
+QUEUES = (SUBMISSIONS, dispatch_queue(KIND), WATCH, DEAD_LETTERS)
+LOCK = 60.0
+
+FALLIBLE = frozenset(f"{port}.{name}" for port in ("runs", "gates", "blobs") for name in WRITES[port]) | {
+    "queue.send",
+    "queue.wake",
+}
+"""What fails in bad weather. What targets do is the scripted target's own business."""
+
+
+@dataclass
+class World:
+    """The use cases over memory ports that stop, fail, and are shaky by one seed."""
+
+    seed: int
+    limit: int = 1
+    trouble: float = 0.2
+    known_beforehand: bool = True
+    clock: ManualClock = field(default_factory=lambda: ManualClock(start=1_000_000_000.0))
+    frozen: list[tuple[Worker, Message]] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
+    """What happened, for the message of a failing test."""
+    endings: dict[str, Run] = field(default_factory=dict)
+    """Every run that ended, as it was when that was seen first."""
+    drops: list[BlobDrop] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    submissions: int = 0
+    slots_before: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.target = ScriptedTarget(
+            clock=self.clock, seed=self.seed, trouble=self.trouble, known_beforehand=self.known_beforehand
+        )
+        self.plain = memory_ports(OnlyTargets(self.target), clock=self.clock)
+        self.queue = ShakyQueue(inner=self.plain.queue, seed=self.seed)
+        self.faults = FaultyPorts(
+            inner=replace(self.plain, queue=self.queue),
+            seed=self.seed,
+            only=FALLIBLE,
+            kinds=(Fault.REFUSED, Fault.LOST, Fault.TWICE),
+        )
+        self.ports: Ports = Steps(inner=self.faults.ports, hook=self._hook).ports
+        self.plain.computes.put(Compute(name=COMPUTE, kind=KIND, limit=self.limit))
+        self.plain.gates.configure(COMPUTE, limit=self.limit)
+        self.plain.computes.put(Compute(name=SPARE, kind=KIND, limit=1, spot=True))
+        self.plain.gates.configure(SPARE, limit=1)
+
+    # What may happen.
+
+    def drop_blob(self, *, retries: int, priority: int) -> None:
+        config = _config(retries, priority)
+        name = f"exp/{len(self.drops)}.zip"
+        info = self.plain.blobs.put("snapshots", name, snapshot(config=config))
+        event = BlobDrop(
+            container="snapshots", name=name, etag=info.etag, size=info.size, modified=info.modified, event_id="e"
+        )
+        self.drops.append(event)
+        self._tried(lambda: drop(self.ports, event))
+
+    def call_api(self, *, retries: int, priority: int) -> None:
+        submission = self._submission(retries, priority)
+        self._tried(lambda: submit(self.ports, submission, origin=Origin(source="api", name="me")))
+
+    def send_submission(self, *, retries: int, priority: int) -> None:
+        submission = self._submission(retries, priority)
+        self.bodies.append(msgspec.json.encode(submission.model_dump(mode="json", by_alias=True, exclude_unset=True)))
+        self.queue.send(SUBMISSIONS, self.bodies[-1], durable=True)
+
+    def _submission(self, retries: int, priority: int) -> Submission:
+        self.submissions += 1
+        number = self.submissions
+        config = _config(retries, priority)
+        self.plain.blobs.put("uploads", f"{number}.zip", snapshot(config=config))
+        return Submission.of({"snapshot": f"uploads/{number}.zip", "experiment": "exp", "id": f"event-{number}"})
+
+    def repeat_event(self, number: int) -> None:
+        if self.drops:
+            self._tried(lambda: drop(self.ports, self.drops[number % len(self.drops)], source="sweep"))
+        if self.bodies:
+            self.queue.send(SUBMISSIONS, self.bodies[number % len(self.bodies)], durable=True)
+
+    def handle(self, queue: str, stop_after: int | None) -> None:
+        """Receive one message and handle it; perhaps only so far."""
+        for message in self.queue.receive(queue, most=1, lock=LOCK):
+            self._handle(message, stop_after)
+
+    def thaw(self, number: int, places: int) -> None:
+        worker, message = self.frozen.pop(number % len(self.frozen))
+        worker.go(places)
+        self._after(worker, message)
+
+    def kill(self, number: int) -> None:
+        worker, _ = self.frozen.pop(number % len(self.frozen))
+        worker.kill()
+        assert isinstance(worker.error, Crash)
+
+    def configure(self, limit: int, *, paused: bool) -> None:
+        self.plain.computes.put(Compute(name=COMPUTE, kind=KIND, limit=limit, paused=paused))
+        self.plain.gates.configure(COMPUTE, limit=limit, paused=paused)
+
+    def attempt(self, act: Callable[[], object]) -> None:
+        """Do something that a fault may interrupt: a timer or a caller, who comes again or does not."""
+        self._tried(act)
+
+    def _tried(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except RunyardError as error:
+            self.story.append(f"  failed: {error.message}")
+
+    # The host.
+
+    def _work(self, message: Message) -> Callable[[], object]:
+        if message.queue == SUBMISSIONS:
+            return lambda: accept(self.ports, message.body, message_id=message.id, enqueued=message.enqueued)
+        if message.queue == WATCH:
+            return lambda: watch(self.ports, message.body)
+        if message.queue == DEAD_LETTERS:
+            return lambda: bury(self.ports, message)
+        return lambda: dispatch(self.ports, message.body)
+
+    def _handle(self, message: Message, stop_after: int | None) -> None:
+        self.story.append(f"handle {message.queue} {message.body.decode()} {stop_after}")
+        if stop_after is None:
+            try:
+                self._work(message)()
+            except RunyardError as error:
+                self._give_back(message, error)
+            else:
+                self._complete(message)
+            return
+        worker = Worker(f"{message.queue} {len(self.story)}", self._work(message))
+        self.frozen.append((worker, message))  # the hook must find it
+        worker.go(stop_after)
+        self.frozen.remove((worker, message))
+        self._after(worker, message)
+
+    def _after(self, worker: Worker, message: Message) -> None:
+        if not worker.done:
+            self.frozen.append((worker, message))
+        elif worker.error is None:
+            self._complete(message)
+        elif isinstance(worker.error, RunyardError):
+            self._give_back(message, worker.error)
+        else:
+            raise worker.error
+
+    def _complete(self, message: Message) -> None:
+        try:
+            self.queue.complete(message)
+        except LockLostError:
+            self.story.append("  its lock was lost")
+
+    def _give_back(self, message: Message, error: RunyardError) -> None:
+        self.story.append(f"  failed: {error.message}")
+        try:
+            self.queue.abandon(message)
+        except LockLostError:
+            self.story.append("  its lock was lost")
+
+    def _hook(self, step: Step) -> None:
+        for worker, _ in self.frozen:
+            if worker.is_current():
+                worker.here()
+        if step.moment is Moment.AFTER:
+            self.story.append(f"    {step.operation}")
+
+    # What must hold.
+
+    def runs(self) -> list[Run]:
+        return list(self.plain.runs.list(Query(limit=1000)).runs)
+
+    def check(self) -> None:
+        """What must hold at any time."""
+        runs = {run.id: run for run in self.runs()}
+        self._check_endings(runs)
+        self._check_executions(runs)
+        for compute in COMPUTES:
+            self._check_gate(compute, runs)
+
+    def _check_endings(self, runs: dict[str, Run]) -> None:
+        going = {ran.run_id for compute in COMPUTES for ran in self.target.running(compute)}
+        for run in runs.values():
+            if not run.has_ended:
+                continue
+            assert run.id not in going, self.tell(f"{run.id} is {run.state}, and its script runs")
+            first = self.endings.setdefault(run.id, run)
+            kept = replace_struct(
+                first, version=run.version
+            )  # what is told of it later makes events, and no other ending
+            assert kept == run, self.tell(f"the ending of {run.id} changed from {first} to {run}")
+            self._check_truth(run)
+        assert set(self.endings) <= set(runs), self.tell("a run that ended is gone")
+
+    def _check_truth(self, run: Run) -> None:
+        if run.state is State.CANCELED:
+            assert run.cancel_requested, self.tell(f"{run.id} is Canceled, and nobody asked for it")
+        if run.attempt == 0:
+            assert run.state is not State.COMPLETED, self.tell(f"{run.id} completed without an attempt")
+            return
+        seen = self.target.truth(Handle(kind=KIND, compute=run.compute, id=f"{run.id}/{run.attempt}"))
+        code = seen.exit_code if isinstance(seen, Ended) else None
+        claimed = run.state is State.COMPLETED
+        assert claimed == (code == 0), self.tell(f"{run.id} is {run.state}: {run.reason}; but its compute says {seen}")
+
+    def _check_executions(self, runs: dict[str, Run]) -> None:
+        by_run: dict[str, list[int]] = {}
+        for ran in self.target.executions:
+            by_run.setdefault(ran.run_id, []).append(ran.attempt)
+        for run_id, attempts in by_run.items():
+            assert run_id in runs, self.tell(f"{run_id} ran, and there is no such run")
+            assert len(attempts) == len(set(attempts)), self.tell(f"an attempt of {run_id} ran twice: {attempts}")
+            spec = runs[run_id].spec
+            allowed = 1 + (spec.retries if spec else 0) + ON_SPOT
+            assert len(attempts) <= allowed, self.tell(f"{run_id} ran {len(attempts)} times, and asked for {allowed}")
+
+    def _check_gate(self, compute: str, runs: dict[str, Run]) -> None:
+        gate = self.plain.gates.get(compute)
+        slots = {slot.run_id for slot in self.plain.gates.slots(compute)}
+        assert gate is not None
+        going = [ran.run_id for ran in self.target.running(compute)]
+        assert set(going) <= slots, self.tell(f"{going} run, and the slots are those of {slots}")
+        assert len(going) == len(set(going)), self.tell(f"a run runs twice at a time: {going}")
+        most = max(gate.limit, self.slots_before.get(compute, 0))
+        assert len(slots) <= most, self.tell(f"{len(slots)} slots are held, and the limit is {gate.limit}")
+        self.slots_before[compute] = len(slots)
+        for entry in self.plain.gates.waiting(compute):
+            run = runs.get(entry.run_id)
+            if run is not None and run.state is State.QUEUED:
+                assert run.created >= entry.enqueued, self.tell(f"{run.id} lost its place in the order of going")
+                assert run.priority == entry.priority, self.tell(f"{run.id} lost its priority")
+
+    def tell(self, wrong: str) -> str:
+        """What is wrong, and how it came about."""
+        return "\n".join([wrong, *self.story[-400:], self.queue.report(), self.faults.report()])
+
+    # The end.
+
+    def settle(self, *, lose_messages: bool, hours: float = 6.0) -> None:
+        """Let all go well, and time pass, until nothing is left to do; only the reconciler may be needed for that."""
+        self.story.append("settle")
+        self.queue.calm()
+        self.faults.calm()
+        while self.frozen:
+            self.thaw(0, 1_000_000)
+        self.configure(self.limit, paused=False)
+        if lose_messages:
+            for queue in (dispatch_queue(KIND), WATCH):
+                for message in self.plain.queue.receive(queue, most=10_000, lock=LOCK):
+                    self.plain.queue.complete(message)
+        until = self.clock.now() + hours * 3600
+        while self.clock.now() < until and not self._is_over():
+            self.clock.advance(20.0)
+            reconcile(self.ports)
+            for _ in range(50):
+                if not sum(self.handle_all(queue) for queue in QUEUES):
+                    break
+        self.check()
+        assert self._is_over(), self.tell(f"after {hours} hours of calm: {self._left()}")
+
+    def handle_all(self, queue: str) -> int:
+        messages = self.queue.receive(queue, most=100, lock=LOCK)
+        for message in messages:
+            self._handle(message, None)
+        return len(messages)
+
+    def _is_over(self) -> bool:
+        return not self._left()
+
+    def _left(self) -> list[str]:
+        gates = self.plain.gates
+        left = [f"{run.id} is {run.state}: {run.reason}" for run in self.runs() if not run.has_ended]
+        for compute in COMPUTES:
+            left += [f"{slot.run_id} holds a slot" for slot in gates.slots(compute)]
+            left += [f"{entry.run_id} waits" for entry in gates.waiting(compute)]
+            left += [f"{ran.run_id} runs" for ran in self.target.running(compute)]
+        return left + [
+            f"{count} on {queue}" for queue, count in self.plain.queue.counts().items() if queue == SUBMISSIONS
+        ]
+
+
+def _config(retries: int, priority: int) -> str:
+    return runconfig(runyard={"retries": retries, "priority": priority, "fallback": [SPARE]})
