@@ -157,3 +157,32 @@ def test_a_place_is_counted_so_far_and_no_further(gate: Gates) -> None:
         enter(gate, f"r{number:06}")
     places = [gate.position("c", f"r{number:06}") for number in (0, FAR - 1, FAR, FAR + 2)]
     assert [1, FAR, FAR + 1, FAR + 1] == places
+
+
+def test_a_slot_that_was_given_back_meanwhile_is_not_confirmed(gates: Gates) -> None:
+    gates.configure("c", limit=2)
+    for number in range(2):
+        gates.wait("c", Waiting(run_id=f"r{number}", priority=0, enqueued=float(number)))
+    first, second = gates.take("c", at=10.0)
+    assert gates.put_back("c", first.waiting(), taken=10.0)
+    assert frozenset({"r1"}) == gates.confirm("c", [first, second], at=20.0)
+    assert frozenset({"r1"}) == gates.confirm("c", [second], at=20.0)  # sent again after a lost reply
+    assert [20.0] == [slot.taken for slot in gates.slots("c")]
+
+
+def test_a_slot_that_was_confirmed_is_not_given_back_by_who_saw_it_before(gates: Gates) -> None:
+    gates.configure("c", limit=1)
+    gates.wait("c", Waiting(run_id="r", priority=0, enqueued=1.0))
+    (slot,) = gates.take("c", at=10.0)
+    gates.confirm("c", [slot], at=20.0)
+    assert not gates.put_back("c", slot.waiting(), taken=10.0)
+    assert ["r"] == [held.run_id for held in gates.slots("c")]
+    assert gates.put_back("c", slot.waiting())
+
+
+def test_confirming_where_nothing_is_held_confirms_nothing(gates: Gates) -> None:
+    slot = Slot(run_id="r", index=0, taken=1.0)
+    assert frozenset() == gates.confirm("nowhere", [slot], at=2.0)
+    gates.configure("c", limit=1)
+    assert frozenset() == gates.confirm("c", [slot], at=2.0)
+    assert frozenset() == gates.confirm("c", [], at=2.0)

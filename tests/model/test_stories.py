@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.runs.model import Run
 from runyard.runs.states import State
@@ -29,7 +27,6 @@ def live(world: World, seconds: int) -> Run:
     return world.runs()[-1]
 
 
-@pytest.mark.xfail(reason="a slot that was given back does not keep the frozen dispatcher's claim from being written")
 def test_a_dispatcher_that_froze_before_its_claim_runs_nothing_without_a_slot() -> None:
     world = calm_world()
     world.drop_blob(retries=0, priority=0)
@@ -44,7 +41,6 @@ def test_a_dispatcher_that_froze_before_its_claim_runs_nothing_without_a_slot() 
     world.settle(lose_messages=False)
 
 
-@pytest.mark.xfail(reason="10 refusals for any reason forbid the take-over that would find the job and its handle")
 def test_a_job_whose_handle_was_lost_is_found_however_often_its_run_was_refused_before() -> None:
     hard = Behaviour(
         submitting=Submitting(refusals=(throttled(1.0),) * 10, lost_replies=1), cancelling=Cancelling(void_raises=1)
@@ -54,7 +50,6 @@ def test_a_job_whose_handle_was_lost_is_found_however_often_its_run_was_refused_
     assert live(world, 600).state is State.COMPLETED
 
 
-@pytest.mark.xfail(reason="silence before it counts as if the compute had said all the while that it has no such job")
 def test_one_late_answer_after_an_outage_is_no_proof_that_a_job_is_gone() -> None:
     behaviour = Behaviour(
         duration=600,

@@ -155,10 +155,10 @@ def test_a_run_whose_row_comes_while_its_slot_is_given_back_is_dispatched(monkey
     house.ports.gates.wait("local", Waiting(run_id=ident, priority=0, enqueued=1.0))
     give_back = house.ports.gates.put_back
 
-    def late(compute: str, entry: Waiting) -> bool:
+    def late(compute: str, entry: Waiting, *, taken: float | None = None) -> bool:
         house.deliver(SUBMISSIONS)  # sees the slot held, and wakes nobody
         assert FAKE not in house.ports.queue.counts()
-        return give_back(compute, entry)
+        return give_back(compute, entry, taken=taken)
 
     monkeypatch.setattr(house.ports.gates, "put_back", late)
     dispatch(house.ports, b'{"compute": "local"}')

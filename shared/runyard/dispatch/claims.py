@@ -15,7 +15,7 @@ from runyard.dispatch.cancel import end_unstarted, press
 from runyard.dispatch.refusals import refuse
 from runyard.dispatch.retries import MAX_TRIES
 from runyard.dispatch.wakes import wake_dispatch
-from runyard.errors import ConflictError, RunyardError, TransientError
+from runyard.errors import ConflictError, RunyardError
 from runyard.ports import Compute, Job, Plan, Ports, Slot
 from runyard.runs.model import Attempt, Handle, Run
 from runyard.runs.moves import Move, Transition, transition
@@ -33,6 +33,7 @@ class Claim:
 
     run: Run
     plan: Plan
+    slot: Slot
     first: bool
     """Whether nobody can have submitted the attempt before."""
 
@@ -49,7 +50,41 @@ def claim(ports: Ports, compute: Compute, run: Run, slot: Slot) -> Claim | None:
         _claimed_by_another(ports, compute, run.id, slot)
         return None
     log.info("%s: starting on %s", run.id, compute.name, extra={"action": "claim", **claimed.log_context()})
-    return Claim(run=claimed, plan=plan, first=True)
+    return Claim(run=claimed, plan=plan, slot=slot, first=True)
+
+
+def confirmed(ports: Ports, compute: Compute, claims: Sequence[Claim]) -> Sequence[Claim]:
+    """Those claims whose slots are still held; the others are undone.
+
+    A dispatcher that was frozen before its claim may find that its slot was given back meanwhile (``watch`` does that), and be
+    somebody else's now.
+    """
+    held = ports.gates.confirm(compute.name, [made.slot for made in claims], at=ports.clock.now())
+    for made in claims:
+        if made.run.id not in held:
+            _undo(ports, compute, made)
+    return [made for made in claims if made.run.id in held]
+
+
+def _undo(ports: Ports, compute: Compute, made: Claim) -> None:
+    """Back to the waiting list; nothing was handed over."""
+    current: Run | None = made.run
+    while current is not None and current.state is State.STARTING and current.attempt == made.run.attempt:
+        reason = f"its slot on {compute.name} had been given back while its dispatcher stood still; it waits again"
+        move = Move(state=State.QUEUED, reason=reason, at=ports.clock.now())
+        change = transition(
+            current, [move], who="dispatch", attempt=current.attempt - 1, handle=None, claimed_until=None
+        )
+        # The entry is first, as everywhere; if another dispatcher has the run's slot, it is put back to it.
+        ports.gates.wait(compute.name, made.slot.waiting())
+        try:
+            ports.runs.transition(change)
+        except ConflictError:
+            current = ports.runs.get(made.run.id)
+            continue
+        ports.gates.put_back(compute.name, made.slot.waiting())
+        wake_dispatch(ports, compute)
+        return
 
 
 def _plan(ports: Ports, compute: Compute, run: Run, slot: Slot, attempt: int) -> Plan | RunyardError:
@@ -83,6 +118,8 @@ def _claiming(run: Run, plan: Plan, slot: Slot, now: float) -> Transition:
         handle=plan.handle,
         not_before=None,
         silent_since=None,
+        missing_since=None,
+        taken_over=0,
     )
 
 
@@ -92,18 +129,25 @@ def _claimed_by_another(ports: Ports, compute: Compute, run_id: str, slot: Slot)
     if fresh is None or fresh.has_ended or fresh.compute != compute.name:
         ports.gates.release(compute.name, run_id)
     elif fresh.state is State.QUEUED:
-        ports.gates.put_back(compute.name, slot.waiting())
+        ports.gates.put_back(compute.name, slot.waiting(), taken=slot.taken)
     else:
         return  # it is on its way by another's hand
     wake_dispatch(ports, compute)
 
 
 def take_over(ports: Ports, compute: Compute, run: Run, slot: Slot) -> None:
-    """Submit a run again whose claim expired, with the same attempt number: the start register lets one start."""
-    if run.tries >= MAX_TRIES:
-        why = TransientError(f"{compute.name} was handed the run {run.tries} times and never had it; look there")
-        refuse(ports, compute, run, why, nothing_there=False)
-        return
+    """Submit a run again whose claim expired, with the same attempt number: the start register lets one start.
+
+    After :data:`MAX_TRIES` of these it is given up, if its start can be voided; one that started is handed over further, as that
+    finds its handle.
+    """
+    if run.taken_over >= MAX_TRIES:
+        why = RunyardError(f"{compute.name} was handed the run {run.taken_over} times and never had it; look there")
+        if refuse(ports, compute, run, why, nothing_there=False):
+            return
+        run = ports.runs.get(run.id) or run
+        if run.state is not State.STARTING:
+            return
     plan = _plan(ports, compute, run, slot, run.attempt)
     if isinstance(plan, RunyardError):
         refuse(ports, compute, run, plan, nothing_there=False)
@@ -112,9 +156,9 @@ def take_over(ports: Ports, compute: Compute, run: Run, slot: Slot) -> None:
     move = Move(
         state=None, reason=f"the claim of attempt {run.attempt} expired: taken over, to be handed on again", at=now
     )
-    change = transition(run, [move], who="dispatch", claimed_until=now + CLAIM, tries=run.tries + 1)
+    change = transition(run, [move], who="dispatch", claimed_until=now + CLAIM, taken_over=run.taken_over + 1)
     try:
-        taken = Claim(run=ports.runs.transition(change, durable=True), plan=plan, first=False)
+        taken = Claim(run=ports.runs.transition(change, durable=True), plan=plan, slot=slot, first=False)
     except ConflictError:
         return  # whoever changed it goes on with it
     hand_over(ports, compute, [taken])

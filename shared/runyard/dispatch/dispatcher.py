@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from runyard.dispatch.cancel import cancel_waiting
-from runyard.dispatch.claims import Claim, claim, hand_over
+from runyard.dispatch.claims import Claim, claim, confirmed, hand_over
 from runyard.dispatch.wakes import read_wake, send_tick, wake_dispatch, wake_dispatch_later, wake_for_next
 from runyard.ports import Compute, Ports, Slot
 from runyard.runs.states import State
@@ -29,9 +29,9 @@ def dispatch(ports: Ports, body: bytes) -> None:
     if not slots:
         return
     claims = [made for slot in slots if (made := _claim_slot(ports, compute, slot)) is not None]
-    if claims:
+    if claims and (sure := confirmed(ports, compute, claims)):
         _arm(ports, compute)
-        hand_over(ports, compute, claims)
+        hand_over(ports, compute, sure)
 
 
 def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
@@ -56,7 +56,7 @@ def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
 def _put_back_rowless(ports: Ports, compute: Compute, slot: Slot) -> None:
     """Accept writes the gate before the run's row. Others go first meanwhile; only the reconciler removes an orphan."""
     later = ports.clock.now() + ROWLESS
-    ports.gates.put_back(compute.name, slot.waiting(not_before=later))
+    ports.gates.put_back(compute.name, slot.waiting(not_before=later), taken=slot.taken)
     run = ports.runs.get(slot.run_id)
     if run is not None and run.state is State.QUEUED and run.compute == compute.name:
         ports.gates.wait(

@@ -24,7 +24,7 @@ from runyard.runs.states import State
 log = logging.getLogger(__name__)
 
 
-def refuse(ports: Ports, compute: Compute, run: Run, error: RunyardError, *, nothing_there: bool) -> None:
+def refuse(ports: Ports, compute: Compute, run: Run, error: RunyardError, *, nothing_there: bool) -> bool:
     """Write down that a compute did not take a run, and what is next.
 
     Args:
@@ -33,16 +33,20 @@ def refuse(ports: Ports, compute: Compute, run: Run, error: RunyardError, *, not
         run: As the caller knows it: ``Queued`` (not claimed yet) or on the compute. If it changed since, nothing is done.
         error: Why.
         nothing_there: Whether it is certain that the compute has no job of the newest attempt and will have none.
+
+    Returns:
+        Whether something else follows for the run; ``False``: it stays where it is, as its script started or nobody knows.
     """
     try:
         attempt = None
         if not nothing_there and run.state is not State.QUEUED:
             attempt = newest(ports, run)
             if attempt is not None and not _is_settled(ports, compute, run, attempt, error):
-                return
+                return False
         _go_on(ports, compute, run, error, attempt)
     except ConflictError:
         log.info("%s changed while its refusal was written; the next poll decides", run.id, extra={"action": "refuse"})
+    return True
 
 
 def _is_settled(ports: Ports, compute: Compute, run: Run, attempt: Attempt, error: RunyardError) -> bool:
@@ -54,9 +58,9 @@ def _is_settled(ports: Ports, compute: Compute, run: Run, attempt: Attempt, erro
         reason = f"{error.message}; but its script was started all the same"
     else:
         reason = f"{error.message}; whether {compute.name} has it is not known ({voided.message}); looked at again soon"
-    if run.reason != reason:
+    if all(event.reason != reason for event in ports.runs.history(run.id)):
         move = Move(state=None, reason=reason, at=ports.clock.now())
-        ports.runs.transition(transition(run, [move], who="dispatch"))
+        ports.runs.transition(transition(run, [move], who="dispatch", reason=reason))
     return False
 
 
@@ -136,6 +140,8 @@ def _back(
         handle=None,
         claimed_until=None,
         silent_since=None,
+        missing_since=None,
+        reason=reason,
         tries=run.tries + 1,
         refused_since=run.refused_since or now,
         not_before=not_before,

@@ -22,6 +22,8 @@ from runyard.runs.states import State
 CLEANUP_PATIENCE: Final = 600.0
 """Seconds after an ending for which a cleanup that fails is tried again before the slot is freed all the same."""
 
+_UNSEEN: Final[dict[str, Any]] = {"silent_since": None, "missing_since": None}
+
 log = logging.getLogger(__name__)
 
 __all__ = ["RUNS", "collecting_is_overdue", "finish", "finish_overdue", "free_slot", "let_go"]
@@ -118,7 +120,7 @@ def _requeue(ports: Ports, run: Run, seen: Ended, again: Again) -> Transition:
     ]
     row = _row(ports, run, seen, ended)
     changes[again.count] = used
-    return transition(run, moves, who="watch", row=row, handle=None, claimed_until=None, silent_since=None, **changes)
+    return transition(run, moves, who="watch", row=row, handle=None, claimed_until=None, **_UNSEEN, **changes)
 
 
 def _queue_again(ports: Ports, compute: Compute, run: Run, delay: float) -> None:
@@ -156,7 +158,7 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
         metrics=logged.metrics,
         tags={**run.tags, **logged.tags},
         claimed_until=None,
-        silent_since=None,
+        **_UNSEEN,
     )
 
 
@@ -187,12 +189,15 @@ def free_slot(ports: Ports, compute: Compute, run_id: str) -> None:
         wake_for_next(ports, compute)
 
 
-def give_back(ports: Ports, compute: Compute, run: Run | None, slot: Slot) -> None:
-    """Put a run that waits, and whose slot is held by nobody's hand, back to its place; its last attempt is cleared away."""
+def give_back(ports: Ports, compute: Compute, run: Run | None, slot: Slot, *, taken: float | None = None) -> None:
+    """Put a run that waits, and whose slot is held by nobody's hand, back to its place; its last attempt is cleared away.
+
+    With ``taken`` only a slot that is still as it was taken then: its dispatcher may be frozen and not dead.
+    """
     if run is not None and (last := last_handled(ports, run)) is not None and last.ended is not None:
         calls.clean_up(ports, run, last.handle)
     not_before = run.not_before or 0.0 if run is not None else 0.0
-    ports.gates.put_back(compute.name, slot.waiting(not_before=not_before))
+    ports.gates.put_back(compute.name, slot.waiting(not_before=not_before), taken=taken)
     wake_dispatch(ports, compute)
 
 

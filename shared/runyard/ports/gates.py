@@ -140,8 +140,24 @@ class Gates(Protocol):
         """Free the run's slot; whether it held one."""
         ...
 
-    def put_back(self, compute: str, entry: Waiting) -> bool:
-        """Move a run from its slot back to the waiting list, in one step; whether it held a slot."""
+    def put_back(self, compute: str, entry: Waiting, *, taken: float | None = None) -> bool:
+        """Move a run from its slot back to the waiting list, in one step; whether it held a slot.
+
+        Args:
+            compute: Whose gate.
+            entry: Its place on the list.
+            taken: Only if the slot is still as it was taken then (``Slot.taken``), and was not confirmed since.
+        """
+        ...
+
+    def confirm(self, compute: str, slots: Sequence[Slot], *, at: float) -> frozenset[str]:
+        """Renew the slots of runs that were claimed, before anything is handed over: each counts as taken at ``at`` from now on.
+
+        A dispatcher may have been frozen since it took its slots, and others have given them back meanwhile.
+
+        Returns:
+            The runs whose slots are still as they were taken (``Slot.taken``); the others hold none, or another's.
+        """
         ...
 
     def arm(self, compute: str, *, next_at: float) -> int | None:

@@ -148,6 +148,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     claimed_until: float | None = None
     """In ``Starting``: when another dispatcher may take the same attempt over."""
     handle: Handle | None = None
+    taken_over: int = 0
+    """How often its attempt was handed over anew, as nothing was seen of it."""
     tries: int = 0
     """Submissions in a row that the compute refused for a passing reason; 0 after one that it took."""
     refused_since: float | None = None
@@ -161,7 +163,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     preemptions: int = 0
     """New attempts that were made because the platform took the machine back."""
     silent_since: float | None = None
-    """Since when its compute has not been heard of, or has not known it; ``None`` while it answers."""
+    """Since when its compute has not been heard of; ``None`` while it answers."""
+    missing_since: float | None = None
+    """Since when its compute has answered that it does not know it."""
     giving_up: RunError | None = None
     """Why its attempt was asked to end, if not by a cancel: it becomes the run's error when nothing of it runs any more."""
     cancel_requested: bool = False

@@ -59,7 +59,7 @@ def transition(
         who: Who does it, for the history.
         row: The attempt's row, to be written in the same transaction.
         op_id: The operation's id; random when not given.
-        **changes: Fields of the run and their new values.
+        **changes: Fields of the run and their new values. A ``reason`` among them is shown even if the state stays.
 
     Raises:
         IllegalMoveError: if a move is not in the table, or the run has ended.
@@ -80,7 +80,8 @@ def transition(
         events.append(Event(run_id=run.id, seq=seq, time=move.at, state=state, reason=move.reason, who=who, op_id=op))
     if state in ENDINGS and run.state not in ENDINGS and "ended" not in changes:
         changes["ended"] = moves[-1].at
-    after = replace(run, state=state, since=since, reason=reason, version=seq, **changes)
+    changes.setdefault("reason", reason)
+    after = replace(run, state=state, since=since, version=seq, **changes)
     return Transition(before=run, after=after, events=tuple(events), attempt=row)
 
 

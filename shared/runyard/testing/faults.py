@@ -64,17 +64,25 @@ class FaultyPorts:
     """How many operations and faults are kept for the report, the newest; all of them by default. For tests that last."""
     count: int = field(default=0, init=False)
     """How many operations there were."""
-    seen: deque[str] = field(init=False)
-    log: deque[str] = field(init=False)
-    """What went wrong, for the message of a failing test: ``3 runs.transition: lost``."""
     ports: Ports = field(init=False)
     """What the program under test is given."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311  # a test repeats it
         self._lock = Lock()
-        self.seen, self.log = deque(maxlen=self.remember), deque(maxlen=self.remember)
+        self._seen: deque[str] = deque(maxlen=self.remember)
+        self._log: deque[str] = deque(maxlen=self.remember)
         self.ports = wrap(self.inner, self._around, reads=self.reads)
+
+    @property
+    def seen(self) -> list[str]:
+        """The operations in order."""
+        return list(self._seen)
+
+    @property
+    def log(self) -> list[str]:
+        """What went wrong, for the message of a failing test: ``3 runs.transition: lost``."""
+        return list(self._log)
 
     def calm(self) -> None:
         """Let nothing fail any more."""
@@ -88,11 +96,11 @@ class FaultyPorts:
         if self.only is not None and operation not in self.only:
             return call()
         with self._lock:
-            self.seen.append(operation)
+            self._seen.append(operation)
             self.count = number = self.count + 1
             fault, seconds = self._draw(number)
             if fault is not None:
-                self.log.append(f"{number} {operation}: {fault}")
+                self._log.append(f"{number} {operation}: {fault}")
         return call() if fault is None else self._fail(fault, operation, call, seconds)
 
     def _draw(self, number: int) -> tuple[Fault | None, float]:

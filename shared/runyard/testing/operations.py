@@ -14,7 +14,20 @@ from runyard.ports import ComputeTarget, Ports, Targets
 WRITES: Final[Mapping[str, frozenset[str]]] = {
     "runs": frozenset({"create", "transition", "delete", "forget"}),
     "gates": frozenset(
-        {"configure", "drain", "block", "wait", "leave", "take", "release", "put_back", "arm", "advance", "disarm"}
+        {
+            "configure",
+            "drain",
+            "block",
+            "wait",
+            "leave",
+            "take",
+            "release",
+            "put_back",
+            "confirm",
+            "arm",
+            "advance",
+            "disarm",
+        }
     ),
     "queue": frozenset({"send", "wake", "receive", "complete", "complete_many", "abandon", "dead_letter", "redrive"}),
     "blobs": frozenset({"put", "stage", "commit", "drop", "append", "delete"}),

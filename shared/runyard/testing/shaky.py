@@ -37,14 +37,18 @@ class ShakyQueue:
     """Whether messages that are received together come in any order."""
     remember: int | None = None
     """How much of what was done is kept for the report, the newest; all of it by default. For tests that last."""
-    log: deque[str] = field(init=False)
     done: Counter[str] = field(default_factory=Counter, init=False)
     """How often it did what: ``doubled``, ``delayed``, ``dropped``, ``redelivered``, ``lock lost``."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311  # a test repeats it
         self._lock = Lock()
-        self.log = deque(maxlen=self.remember)
+        self._log: deque[str] = deque(maxlen=self.remember)
+
+    @property
+    def log(self) -> list[str]:
+        """What was done."""
+        return list(self._log)
 
     def calm(self) -> None:
         """Behave from now on; what is delayed still comes late."""
@@ -160,7 +164,7 @@ class ShakyQueue:
             if self._random.random() >= rate:
                 return False
             self.done[what] += 1
-            self.log.append(f"{what}: a message of {queue}")
+            self._log.append(f"{what}: a message of {queue}")
             return True
 
     def _lateness(self, queue: str) -> float:

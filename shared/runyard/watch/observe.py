@@ -14,7 +14,7 @@ from runyard.runs.model import Run
 from runyard.runs.moves import Move, transition
 from runyard.runs.states import State
 from runyard.watch.overdue import give_up_if_overdue
-from runyard.watch.silence import SILENCE, gone, silent
+from runyard.watch.silence import gone, missing, silent
 
 _ORDER: Final = (State.STARTING, State.PROVISIONING, State.PREPARING, State.RUNNING)
 
@@ -76,8 +76,7 @@ def _missing(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Absent)
             take_over(ports, compute, run, slot)
             return True
         return False
-    if run.silent_since is None or ports.clock.now() - run.silent_since < SILENCE:
-        silent(ports, run, f"{compute.name} answers and does not know it ({seen.detail or 'no such job'})")
+    if not missing(ports, run, seen.detail or "no such job"):
         return False
     finish(ports, compute, run, gone(ports, compute, run))
     return True
@@ -99,16 +98,17 @@ def _advance(ports: Ports, run: Run, seen: Running) -> Run:
     changes: dict[str, Any] = {}
     if seen.started and seen.started != run.started:
         changes["started"] = seen.started
-    if run.silent_since is not None:
-        changes["silent_since"] = None
+    unseen = run.silent_since is not None or run.missing_since is not None
+    if unseen:
+        changes.update(silent_since=None, missing_since=None)
     if seen.phase is not State.STARTING:
-        changes.update(tries=0, refused_since=None, passed=(), claimed_until=None)
+        changes.update(tries=0, taken_over=0, refused_since=None, passed=(), claimed_until=None)
     back = run.state is State.NOT_RESPONDING
     if run.state is seen.phase or (not back and _ORDER.index(seen.phase) < _ORDER.index(run.state)):
-        if run.silent_since is None:
+        if not unseen:
             return run  # nothing new, or a stale observation
         heard = Move(state=None, reason=f"heard of again: {seen.detail or _REASONS[seen.phase]}", at=ports.clock.now())
-        return ports.runs.transition(transition(run, [heard], who="watch", silent_since=None))
+        return ports.runs.transition(transition(run, [heard], who="watch", silent_since=None, missing_since=None))
     at = seen.started if seen.phase is State.RUNNING and seen.started and not back else ports.clock.now()
     phase = State.PREPARING if back and seen.phase is State.STARTING else seen.phase
     move = Move(state=phase, reason=seen.detail or _REASONS[seen.phase], at=at)

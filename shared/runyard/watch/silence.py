@@ -34,6 +34,16 @@ def silent(ports: Ports, run: Run, detail: str) -> None:
         ports.runs.transition(transition(run, [Move(state=State.NOT_RESPONDING, reason=reason, at=now)], who="watch"))
 
 
+def missing(ports: Ports, run: Run, detail: str) -> bool:
+    """Write down that a compute answers and has no such job; whether it has said so for long enough to be believed."""
+    now = ports.clock.now()
+    if run.missing_since is not None:
+        return now - run.missing_since >= SILENCE
+    move = Move(state=None, reason=f"{run.compute} answers and does not know it ({detail})", at=now)
+    ports.runs.transition(transition(run, [move], who="watch", missing_since=now))
+    return False
+
+
 def gone(ports: Ports, compute: Compute, run: Run) -> Ended:
     """How a run ended whose compute has answered for long that it has no such job: by its start register.
 

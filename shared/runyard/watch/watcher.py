@@ -86,4 +86,4 @@ def _is_for_polling(ports: Ports, compute: Compute, run: Run, slot: Slot) -> boo
 def _give_back(ports: Ports, compute: Compute, run: Run | None, slot: Slot) -> None:
     """A slot whose run was never claimed: its dispatcher died between two writes, if it is not there right now."""
     if ports.clock.now() - max(slot.taken, run.since if run is not None else 0.0) >= CLAIM:
-        give_back(ports, compute, run, slot)
+        give_back(ports, compute, run, slot, taken=slot.taken)

@@ -40,6 +40,8 @@ _AHEAD: Final = (
 _LEAVE: Final = "DELETE FROM waiting WHERE compute = ? AND run_id = ?"
 _FILL: Final = "INSERT INTO slots (compute, run_id, number, taken, priority, enqueued) VALUES (?, ?, ?, ?, ?, ?)"
 _RELEASE: Final = "DELETE FROM slots WHERE compute = ? AND run_id = ?"
+_RELEASE_AS_TAKEN: Final = "DELETE FROM slots WHERE compute = ?1 AND run_id = ?2 AND (?3 IS NULL OR taken = ?3)"
+_CONFIRM: Final = "UPDATE slots SET taken = ?1 WHERE compute = ?2 AND run_id = ?3 AND taken IN (?4, ?1)"
 _ROOM: Final = (
     "SELECT slot_limit - (SELECT count(*) FROM slots WHERE compute = ?1) FROM gates"
     " WHERE compute = ?1 AND NOT paused AND NOT draining"
@@ -166,16 +168,22 @@ class EmbeddedGates:
         """Free the run's slot; whether it held one."""
         return self._database.write(_run(_RELEASE, compute, run_id)) > 0
 
-    def put_back(self, compute: str, entry: Waiting) -> bool:
-        """Move a run from its slot back to the waiting list, in one step; whether it held a slot."""
+    def put_back(self, compute: str, entry: Waiting, *, taken: float | None = None) -> bool:
+        """Move a run from its slot back to the waiting list, in one step; see the port."""
 
         def work(db: sqlite3.Connection) -> bool:
-            if db.execute(_RELEASE, (compute, entry.run_id)).rowcount == 0:
+            if db.execute(_RELEASE_AS_TAKEN, (compute, entry.run_id, taken)).rowcount == 0:
                 return False
             db.execute(_WAIT, _row(compute, entry))
             return True
 
         return self._database.write(work)
+
+    def confirm(self, compute: str, slots: Sequence[Slot], *, at: float) -> frozenset[str]:
+        """Renew the slots of runs that were claimed; see the port."""
+        keys = [(at, compute, slot.run_id, slot.taken) for slot in slots]
+        held = self._database.write(lambda db: [db.execute(_CONFIRM, key).rowcount for key in keys])
+        return frozenset(slot.run_id for slot, count in zip(slots, held, strict=True) if count)
 
     def arm(self, compute: str, *, next_at: float) -> int | None:
         """Arm a disarmed watch; see the port. It is armed nearly always, so a read comes first.

@@ -158,13 +158,25 @@ class MemoryGates:
             gate = self._gates.get(compute)
             return gate is not None and gate.slots.pop(run_id, None) is not None
 
-    def put_back(self, compute: str, entry: Waiting) -> bool:
-        """Move a run from its slot back to the waiting list, in one step; whether it held a slot."""
+    def put_back(self, compute: str, entry: Waiting, *, taken: float | None = None) -> bool:
+        """Move a run from its slot back to the waiting list, in one step; see the port."""
         with self._lock:
-            if not self.release(compute, entry.run_id):
+            gate = self._gates.get(compute)
+            slot = None if gate is None else gate.slots.get(entry.run_id)
+            if slot is None or taken not in {None, slot.taken}:
                 return False
+            self.release(compute, entry.run_id)
             self.wait(compute, entry)
             return True
+
+    def confirm(self, compute: str, slots: Sequence[Slot], *, at: float) -> frozenset[str]:
+        """Renew the slots of runs that were claimed; see the port."""
+        with self._lock:
+            gate = self._gates.get(compute)
+            held = {} if gate is None else gate.slots
+            sure = [slot for slot in slots if slot.run_id in held and held[slot.run_id].taken in {slot.taken, at}]
+            held.update({slot.run_id: replace(held[slot.run_id], taken=at) for slot in sure})
+            return frozenset(slot.run_id for slot in sure)
 
     def arm(self, compute: str, *, next_at: float) -> int | None:
         """Arm a disarmed watch; see the port."""
