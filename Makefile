@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 
-.PHONY: demo test unit check format docs bench crash-test fuzz clean
+.PHONY: demo test unit check format docs bench crash-test soak fuzz clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
@@ -37,6 +37,9 @@ bench: $(STAMP)
 
 crash-test: $(STAMP)  ## 1,000 runs while host, supervisor and keeper are killed at random
 	$(BIN)/python -m tests.crash.random_kills
+
+soak: $(STAMP)  ## ten minutes at full rate with one write in twenty going wrong
+	$(BIN)/python -m tests.crash.soak
 
 fuzz: $(STAMP)  ## a minute each of hostile files and hostile zips, guided by coverage
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
