@@ -42,6 +42,8 @@ THREADS: Final = 4
 LIMIT: Final = 20
 RATE: Final = 0.05
 IN_FLIGHT: Final = 60
+LAST_TICKS: Final = 30_000
+"""Of two seconds each, in which everything must have ended once there are no more faults."""
 COMPUTES: Final = ("first", "second")
 DEAD: Final = ("could not be accepted", "was not accepted within")
 
@@ -69,6 +71,10 @@ class Soak:
     ended: Counter[str] = field(default_factory=Counter)
     samples: list[Sample] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    busy: int = 0
+    """Messages that are being handled."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    queues: tuple[str, ...] = (SUBMISSIONS, dispatch_queue("scripted"), WATCH, DEAD_LETTERS)
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -99,6 +105,15 @@ class Soak:
                 raise
 
     def _handle(self, handler: Callable[[Message], object], message: Message) -> None:
+        with self.lock:
+            self.busy += 1
+        try:
+            self._handle_one(handler, message)
+        finally:
+            with self.lock:
+                self.busy -= 1
+
+    def _handle_one(self, handler: Callable[[Message], object], message: Message) -> None:
         try:
             handler(message)
             self.ports.queue.complete(message)
@@ -213,8 +228,7 @@ class Soak:
             for _ in range(5):
                 self.ask()
         self.disturb()
-        time.sleep(0.001)
-        self.clock.advance(1.0)
+        self._advance(1.0)
         if ticks % 30 == 0:
             self._try(lambda: reconcile(self.ports))
             self.watch_limits()
@@ -228,15 +242,26 @@ class Soak:
 
     def _drain(self) -> None:
         """No more faults, no more runs: everything ends."""
-        for _ in range(400_000):
+        for tick in range(LAST_TICKS):
             if self._is_over():
                 self.clock.advance(10_000)
                 self.settle()
                 return
-            self.clock.advance(2.0)
+            self._advance(2.0)
+            if tick % 15 == 0:
+                reconcile(self.calm)
+        going = frozenset(str(state) for state in State if state not in ENDINGS) | {"CancelRequested"}
+        stuck = self.calm.runs.list(Query(statuses=going)).runs
+        stories = [str(event) for run in stuck[:3] for event in self.calm.runs.history(run.id)[-30:]]
+        known = [*map(str, stuck[:3]), *map(str, self.calm.gates.list()), str(self.calm.queue.counts()), *stories]
+        raise AssertionError("\n".join(["not everything ended", *known]))
+
+    def _advance(self, seconds: float) -> None:
+        """Turn the clock once nobody has anything to do now, or after a moment: a handler is not to be outrun by it."""
+        deadline = time.monotonic() + 0.05
+        while (self.busy or self.calm.queue.wait(self.queues, 0.0)) and time.monotonic() < deadline:
             time.sleep(0.0005)
-            reconcile(self.calm)
-        raise AssertionError(f"not everything ended: {self.calm.gates.list()} {self.calm.queue.counts()}")
+        self.clock.advance(seconds)
 
     def _is_over(self) -> bool:
         waiting = self.calm.queue.counts()

@@ -158,7 +158,7 @@ def test_a_started_job_that_its_compute_does_not_know_any_more_is_interrupted(
     )
     house.pass_time(60)
     assert State.RUNNING is house.run(run_id).state  # a listing may lag behind
-    house.pass_time(200)
+    house.pass_time(400)
     run = house.run(run_id)
     expected = State.COMPLETED if retries else State.FAILED
     assert (expected, 1 + retries) == (run.state, run.attempt)

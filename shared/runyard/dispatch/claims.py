@@ -119,6 +119,7 @@ def _claiming(run: Run, plan: Plan, slot: Slot, now: float) -> Transition:
         not_before=None,
         silent_since=None,
         missing_since=None,
+        begun=False,
         taken_over=0,
     )
 

@@ -148,6 +148,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     claimed_until: float | None = None
     """In ``Starting``: when another dispatcher may take the same attempt over."""
     handle: Handle | None = None
+    begun: bool = False
+    """Whether its attempt's start register was asked and says ``started``, though its compute knows no such job."""
     taken_over: int = 0
     """How often its attempt was handed over anew, as nothing was seen of it."""
     tries: int = 0

@@ -78,7 +78,8 @@ def _missing(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Absent)
         return False
     if not missing(ports, run, seen.detail or "no such job"):
         return False
-    finish(ports, compute, run, gone(ports, compute, run))
+    if (ending := gone(ports, compute, run)) is not None:
+        finish(ports, compute, run, ending)
     return True
 
 

@@ -44,8 +44,11 @@ def missing(ports: Ports, run: Run, detail: str) -> bool:
     return False
 
 
-def gone(ports: Ports, compute: Compute, run: Run) -> Ended:
+def gone(ports: Ports, compute: Compute, run: Run) -> Ended | None:
     """How a run ended whose compute has answered for long that it has no such job: by its start register.
+
+    ``None`` if that says ``started`` for the first time: it may have started just now, after the compute looked, so the compute is
+    asked for as long again.
 
     Raises:
         TransientError: if the register cannot be asked; nothing is known then.
@@ -62,6 +65,12 @@ def gone(ports: Ports, compute: Compute, run: Run) -> Ended:
         )
     if voided is not False:
         raise TransientError(f"whether it ever started is not known: {voided.message}")
+    if not run.begun:
+        now = ports.clock.now()
+        reason = f"its start register says that its script was started, and {compute.name} does not know it; looked for again"
+        move = Move(state=None, reason=reason, at=now)
+        ports.runs.transition(transition(run, [move], who="watch", begun=True, missing_since=now))
+        return None
     message = f"its script was started, and {compute.name} has no such job any more: how it ended is not known; look at its log"
     return Ended(
         handle=run.handle,
