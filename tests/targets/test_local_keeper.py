@@ -21,6 +21,7 @@ from runyard.runner.loop import Loop
 from runyard.runner.watched import Script
 from runyard.runs.model import Handle
 from runyard.targets.local.jobs import record_of
+from tests.interpreters import oldest_interpreter
 from tests.processes import living
 from tests.targets.house import PATIENCE, House, end, end_all, runners
 
@@ -377,3 +378,21 @@ def test_a_script_that_was_about_to_be_started_is_started_by_the_next_supervisor
     assert log.read_text() == "once\n"
     (tmp_path / "gate").touch()
     assert result_of(house, other)["exit_code"] == 1
+
+
+def test_the_oldest_interpreter_keeps_as_well(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pidfds and posix_spawn: ends are polled for, and the exit code of an adopted script is in the note."""
+    oldest = oldest_interpreter()
+    if oldest is None:
+        pytest.skip("no older interpreter is installed here")
+    command = keep.command
+    monkeypatch.setattr(keep, "command", lambda program, root, build: [oldest, *command(program, root, build, 0.3)[1:]])
+    handle, _ = waiting(house, tmp_path / "gate", 5)
+    former = house.supervisor()
+    end(former)
+    end(house.keeper() if successor(house, former) else 0)
+    house.running(handle)
+    (tmp_path / "gate").touch()
+    assert house.ended(handle).exit_code == 5
+    house.target.close()
+    wait_until(lambda: not runners(house.root))

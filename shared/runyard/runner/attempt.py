@@ -11,17 +11,17 @@ Every step is called by the loop. What the steps do is in the other modules; her
 
 import os
 import shutil
-import stat
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from . import codes, collect, hunt, process, register, result, script, unnoted
+from .ending import RETRY, Ending
 from .job import Job
 from .loop import Timer
-from .places import PREPARATION_LOG, Places, make_folder, make_run_folders
-from .plain import append_line, claim_folder
-from .problems import NO_ROOM, Problem, Stopped, from_os_error
+from .places import Places, make_folder, make_run_folders
+from .plain import append_line
+from .problems import Problem, Stopped, from_os_error
 from .unpack import unpack
 from .verdict import Verdict, of_exit
 from .watched import Script
@@ -34,12 +34,8 @@ PHASES = ("accepted", "preparing", "running", "ending")
 
 INLINE = 1 << 20
 """Bytes of a snapshot that is unpacked at once; a larger one goes to the worker, as others must not wait for it."""
-RETRY = 1.0
-"""Seconds between tries while the disk is full."""
 _NEWS = 0.1
 """Seconds that a script must have run before hosts are told that it runs: they learn it of short ones with their end."""
-_MOST_NOTES = 100
-"""Of what was left out or renamed at the end, in the log."""
 _FIRST_LOOK, _SLOWEST_LOOK = 0.001, 0.25
 _SEEKS, _SEEK_AGAIN = 50, 0.01
 """How often, and with how many seconds between, to look for a script that was not noted."""
@@ -66,8 +62,14 @@ class Attempt:
         self._look = _FIRST_LOOK
         self._deadline: Optional[Timer] = None
         self._stopped = False
-        self.keeps_work = False
+        self._is_confirmed = False
+        self._is_unpacked = False
+        self._ending = Ending(yard, job, self.places, self._stored)
+
+    @property
+    def keeps_work(self) -> bool:
         """Whether outputs are left in the working directory, as they could not be moved."""
+        return self._ending.keeps_work
 
     def describe(self) -> Dict[str, Any]:
         """What a host is told of it."""
@@ -76,7 +78,7 @@ class Attempt:
             "compute": self.job.compute,
             "phase": self.phase,
             "started": self.started,
-            "detail": self.detail,
+            "detail": self._ending.detail or self.detail,
         }
 
     def begin(self) -> None:
@@ -101,7 +103,7 @@ class Attempt:
             # The working directory comes first: by it a later supervisor finds what was begun.
             make_folder(self.places.work)
             who = register.Won(self._yard.boot, process.ticks(), self._yard.keeper_ident)
-            won = register.win(self.places.register, register.started_by(who), self.job.record)
+            won = register.win(self.places.register, register.started_by(who), self.job.record, durable=False)
         except OSError as error:
             self.detail = "cannot begin: %s" % error.strerror
             self._yard.trash.empty()
@@ -127,9 +129,25 @@ class Attempt:
             self._yard.complain("the refusal of %s was not noted: %s\n" % (self.job.run, error))
         self._yard.leave("refused", self)
 
+    def _confirm(self) -> None:
+        """Have the register on disk: without waiting, as the snapshot is unpacked meanwhile."""
+        self._yard.loop.sync(lambda: register.confirm(self.places.register), self._confirmed)
+
+    def _confirmed(self, _: Any, error: Optional[Exception]) -> None:
+        if self.phase != "preparing":
+            return
+        if error is not None:
+            self.detail = "cannot begin: %s" % (getattr(error, "strerror", None) or error)
+            self._yard.trash.empty()
+            self._yard.loop.call_after(RETRY, self._confirm)
+            return
+        self._is_confirmed = True
+        self._guard(self._launch)
+
     def _prepare(self) -> None:
         self.phase = "preparing"
         self.detail = ""
+        self._confirm()
         try:
             make_run_folders(self.places)
             size = os.stat(self.job.snapshot).st_size
@@ -145,7 +163,7 @@ class Attempt:
         except OSError as error:
             self._fail(from_os_error(error, "preparing the run's folders"))
         else:
-            self._launch()
+            self._is_unpacked = True  # and the disk will be heard of
 
     def _unpack(self) -> None:
         try:
@@ -167,10 +185,21 @@ class Attempt:
             self._yard.complain("%s: %r\n" % (self.job.run, error))
             self._fail(Problem("the run could not be prepared: %s" % type(error).__name__, "transient"))
         else:
+            self._is_unpacked = True
             self._guard(self._launch)
 
     def _launch(self) -> None:
+        """Start the script once both is done: its register is on disk, and its snapshot unpacked."""
+        if self.phase != "preparing" or not (self._is_confirmed and self._is_unpacked):
+            return
+        if self._stopped:
+            self._finish()
+            return
+        self._start()
+
+    def _start(self) -> None:
         job, places = self.job, self.places
+        self.detail = ""
         try:
             environment = script.variables(self._yard.environment, job, places, self._yard.hook)
             argv = script.command(job, places.work, environment)
@@ -247,7 +276,6 @@ class Attempt:
             self._take_over(found.ident, register.verdict_of(records))
 
     def _prepare_anew(self) -> None:
-        register.confirm(self.places.register)
         shutil.rmtree(self.places.work, ignore_errors=True)
         make_folder(self.places.work)
         self._prepare()
@@ -321,25 +349,13 @@ class Attempt:
     def _fail(self, problem: Problem) -> None:
         """It could not be prepared: the sentence goes to the result, and to the log that people look into."""
         self._verdict = Verdict("failed", problem.message, problem.error_class)
-        self._note(problem.message)
+        self._ending.note(problem.message)
         self._finish()
-
-    def _note(self, text: str) -> None:
-        """Write it to the log that people look into."""
-        try:
-            append_line(self.places.log_folder + "/" + PREPARATION_LOG, text)
-        except OSError as error:
-            self._yard.complain("%s: %s (%s)\n" % (self.job.run, text, error.strerror))
-
-    def _note_all(self, texts: List[str]) -> None:
-        if texts:
-            more = len(texts) - _MOST_NOTES
-            self._note("\n".join(texts[:_MOST_NOTES] + (["… and %d more" % more] if more > 0 else [])))
 
     def _finish(self) -> None:
         self.phase = "ending"
         verdict = self._verdict or of_exit(self._code, self.started)
-        self._store(
+        self._ending.store(
             {
                 "schema": result.SCHEMA,
                 "run": self.job.run,
@@ -355,30 +371,7 @@ class Attempt:
             }
         )
 
-    def _store(self, found: result.Result) -> None:
-        """Move the files, then write the result; again and again while that cannot be."""
-        try:
-            for folder in (self.places.run, self.places.folder, self.places.log_folder):
-                claim_folder(folder)
-            try:
-                self._note_all(collect.collect(self.job, self.places))
-            except Exception as error:  # whatever the script left there, the result is written
-                if getattr(error, "errno", None) in NO_ROOM:
-                    raise
-                self.keeps_work = True
-                self._note("the outputs could not be collected and stay in %s: %s" % (self.places.work, error))
-            try:
-                status = os.lstat(self.places.log)
-                found["log_bytes"] = status.st_size if stat.S_ISREG(status.st_mode) else 0
-            except FileNotFoundError:
-                pass  # the script never started
-            result.write(self.places.result, found)
-            register.drop_records(self.places.register)
-        except OSError as error:
-            self.detail = "cannot write the result: %s" % error.strerror
-            self._yard.trash.empty()
-            self._yard.loop.call_after(RETRY, lambda: self._store(found))
-            return
+    def _stored(self, found: result.Result) -> None:
         self.result = found
         self.script.release()
         if not self.script.is_ours:

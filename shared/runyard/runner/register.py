@@ -97,10 +97,11 @@ def won_at(path: str) -> Won:
         return Won("", 0, (0, 0))
 
 
-def win(path: str, text: str, record: Optional[Record] = None) -> bool:
+def win(path: str, text: str, record: Optional[Record] = None, durable: bool = True) -> bool:
     """Create the register with ``text`` and, on a line of its own, ``record``; whether it was this call that did.
 
-    If it was, a power cut does not undo it any more: the file and its name are on disk.
+    If it was, a power cut does not undo it any more: the file and its name are on disk. Not so without ``durable``:
+    then nothing may be done about it before :func:`confirm`.
 
     Raises:
         OSError: if it cannot be written; nothing is decided then.
@@ -113,8 +114,9 @@ def win(path: str, text: str, record: Optional[Record] = None) -> bool:
     lines = text + "\n" + (json.dumps(record) + "\n" if record is not None else "")
     try:
         write_all(descriptor, lines.encode())
-        os.fsync(descriptor)
-        sync_folder(os.path.dirname(path))
+        if durable:
+            os.fsync(descriptor)
+            sync_folder(os.path.dirname(path))
     except OSError:
         os.unlink(path)
         raise
