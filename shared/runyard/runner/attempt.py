@@ -163,7 +163,7 @@ class Attempt:
         except OSError as error:
             self._fail(from_os_error(error, "preparing the run's folders"))
         else:
-            self._is_unpacked = True  # and the disk will be heard of
+            self._is_unpacked = True  # the register is not on disk yet: that starts it
 
     def _unpack(self) -> None:
         try:
