@@ -64,7 +64,7 @@ class Attempt:
         self._stopped = False
         self._is_confirmed = False
         self._is_unpacked = False
-        self._ending = Ending(yard, job, self.places, self._stored)
+        self._ending = Ending(yard, job, self.places, self._written, self._stored)
 
     @property
     def keeps_work(self) -> bool:
@@ -102,8 +102,8 @@ class Attempt:
         try:
             # The working directory comes first: by it a later supervisor finds what was begun.
             make_folder(self.places.work)
-            who = register.Won(self._yard.boot, process.ticks(), self._yard.keeper_ident)
-            won = register.win(self.places.register, register.started_by(who), self.job.record, durable=False)
+            text = register.started_by(self._yard.winner())
+            won = register.win(self.places.register, text, self.job.record, durable=False)
         except OSError as error:
             self.detail = "cannot begin: %s" % error.strerror
             self._yard.trash.empty()
@@ -234,7 +234,11 @@ class Attempt:
         self.result = result.read(self.places.result)
         known = register.process_of(records)
         if known is None:
-            self._seek(records, _SEEKS)
+            noted = register.sought_at(records)
+            before = process.ticks() if noted is None else noted
+            if noted is None and records:
+                self._record({"sought": before})
+            self._seek(records, before, _SEEKS)
             return
         self.started = known.started
         ident = (known.pid, known.start) if known.boot == self._yard.boot else unnoted.NOBODY
@@ -249,6 +253,7 @@ class Attempt:
                 self._end(verdict, self.job.grace)
         elif self.result is not None:
             # Its supervisor was killed before it cleared the register.
+            self._yard.forget_code(ident)
             self._yard.loop.call(lambda: register.drop_records(self.places.register))
             self._yard.leave("ended", self)
         else:
@@ -258,24 +263,28 @@ class Attempt:
             self._code = self.script.learn(*ident) if ident[0] else None
             self._sweep()
 
-    def _seek(self, records: List[Any], times: int) -> None:
+    def _seek(self, records: List[Any], before: int, times: int) -> None:
         """Learn what became of the script, of which the register does not say that there is one."""
         won = register.won_at(self.places.register)
-        # The log is made before the script is started. After a power cut nothing follows from a file that is not there.
-        if won.boot and won.boot == self._yard.boot and not os.path.lexists(self.places.log):
+        is_same_boot = bool(won.boot) and won.boot == self._yard.boot
+        if not is_same_boot:  # after a power cut nothing follows from what is not there
+            found = unnoted.Finding(unnoted.UNCLEAR, hunt.find_script(self._quarry))
+        elif not os.path.lexists(self.places.log):  # it is made before the script is started
             found = unnoted.Finding(unnoted.NEVER)
         else:
-            found = unnoted.look(self._quarry, won, self._yard.root, self._yard.boot, self._yard.claims)
-        if found.word == unnoted.UNCLEAR and times and won.boot == self._yard.boot and self.result is None:
+            found = unnoted.look(self._quarry, won, before, self._yard.root, self._yard.claims)
+        if found.word == unnoted.UNCLEAR and times and is_same_boot and self.result is None:
             self.phase = "ending"
-            self._yard.loop.call_after(_SEEK_AGAIN, lambda: self._guard(lambda: self._seek(records, times - 1)))
-        elif found.word == unnoted.NEVER and self.result is None and len(records) == 1:
+            self._yard.loop.call_after(_SEEK_AGAIN, lambda: self._guard(lambda: self._seek(records, before, times - 1)))
+        elif found.word == unnoted.NEVER and self.result is None and records:
             self._prepare_anew()
         else:
             self.started = process.wall_clock(found.ident[1]) if found.ident[0] else None
             self._take_over(found.ident, register.verdict_of(records))
 
     def _prepare_anew(self) -> None:
+        # Or it is not done: whoever looks for its script must know whose it is.
+        register.add(self.places.register, {"again": register.started_by(self._yard.winner())})
         shutil.rmtree(self.places.work, ignore_errors=True)
         make_folder(self.places.work)
         self._prepare()
@@ -371,11 +380,14 @@ class Attempt:
             }
         )
 
-    def _stored(self, found: result.Result) -> None:
-        self.result = found
+    def _written(self) -> None:
+        """How it ended is on record: what else tells it may go."""
         self.script.release()
         if not self.script.is_ours:
             self._yard.forget_code(self.script.ident)
+
+    def _stored(self, found: result.Result) -> None:
+        self.result = found
         self._yard.leave("ended", self)
 
 

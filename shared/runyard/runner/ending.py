@@ -22,7 +22,15 @@ _MOST_NOTES = 100
 class Ending:
     """Stores one attempt's result, again and again while that cannot be; ``stored(result)`` is called once."""
 
-    def __init__(self, yard: "Yard", job: Job, places: Places, stored: Callable[[result.Result], None]) -> None:
+    def __init__(
+        self,
+        yard: "Yard",
+        job: Job,
+        places: Places,
+        written: Callable[[], None],
+        stored: Callable[[result.Result], None],
+    ) -> None:
+        """``written()`` is called when the result is there, before the register forgets the process."""
         self.keeps_work = False
         """Whether outputs are left in the working directory, as they could not be moved."""
         self.detail = ""
@@ -30,6 +38,7 @@ class Ending:
         self._yard = yard
         self._job = job
         self._places = places
+        self._has_written = written
         self._stored = stored
 
     def store(self, found: result.Result) -> None:
@@ -61,6 +70,7 @@ class Ending:
 
     def _written(self, found: result.Result, error: Optional[Exception]) -> None:
         if error is None:
+            self._has_written()
             try:
                 register.drop_records(self._places.register)
             except OSError as met:
