@@ -14,6 +14,8 @@ CALLS: Final = (
     "unlinkat,mkdir,mkdirat,rmdir,link,linkat,symlink,symlinkat,fsync,fdatasync,sync,syncfs,copy_file_range,sendfile,"
     "clone,clone3,fork,vfork,execve"
 )
+SLOW: Final = 30_000
+"""Microseconds that each sync takes longer: who does not wait for it is found out."""
 _LINE: Final = re.compile(r"(\d+) +(.*)", re.DOTALL)
 _UNFINISHED: Final = re.compile(r"(\w+)\((.*?),? *<unfinished \.\.\.>")
 _RESUMED: Final = re.compile(r"<\.\.\. (\w+) resumed>(.*)\) += (.*)")
@@ -72,6 +74,8 @@ def record(command: Sequence[str], path: Path, folder: Path) -> None:
         "signal=none",
         "-e",
         f"trace={CALLS}",
+        "-e",
+        f"inject=fsync,fdatasync:delay_enter={SLOW}",
         "-o",
         str(path),
     ]

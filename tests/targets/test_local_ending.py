@@ -180,6 +180,20 @@ def test_a_start_can_be_voided_before_the_job_is_there_and_again(house: House, t
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("links", [True, False], ids=["", "without hard links"])
+def test_a_register_is_won_once_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr("os.link", refuse)
+    path = tmp_path / "ry-a-1"
+    assert register.win(str(path), "void it was late") is True
+    assert register.win(str(path), "started") is False
+    assert path.read_text() == "void it was late\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_what_was_started_cannot_be_voided(house: House) -> None:
     plan = house.plan("raise SystemExit(2)")
     handle = house.target.submit(plan)

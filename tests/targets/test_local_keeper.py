@@ -21,6 +21,7 @@ from runyard.runner.loop import Loop
 from runyard.runner.watched import Script
 from runyard.runs.model import Handle
 from runyard.targets.local.jobs import record_of
+from tests.interpreters import oldest_interpreter
 from tests.processes import living
 from tests.targets.house import PATIENCE, House, end, end_all, runners
 
@@ -317,7 +318,7 @@ def test_a_note_is_of_one_boot_and_goes_when_it_is_nobodys(tmp_path: Path) -> No
     assert list((tmp_path / "local" / "codes").iterdir()) == []
 
 
-SINCE = register.Won("now", 40, (0, 0))
+SINCE = register.Won("now", 40, (0, 0), (0, 0))
 BEFORE = codes.Code(3, 12.5, 100)
 
 
@@ -330,8 +331,17 @@ BEFORE = codes.Code(3, 12.5, 100)
         ({(7, 30): BEFORE}, (), unnoted.Finding("unclear")),
         ({(7, 50): BEFORE, (9, 101): BEFORE}, (), unnoted.Finding("ended", (7, 50))),
         ({(7, 50): BEFORE, (8, 60): BEFORE}, (), unnoted.Finding("unclear")),
+        ({(7, 50): BEFORE, (8, 90): BEFORE}, (), unnoted.Finding("ended", (7, 50))),
     ],
-    ids=["none", "one", "another attempt's", "too old", "one after the supervisor's death", "two"],
+    ids=[
+        "none",
+        "one",
+        "another attempt's",
+        "too old",
+        "one after the supervisor's death",
+        "two",
+        "one of the next supervisor",
+    ],
 )
 def test_a_note_is_taken_for_an_unnoted_script_only_if_no_other_fits(
     tmp_path: Path, noted: dict[codes.Ident, codes.Code], claimed: Sequence[codes.Ident], expected: unnoted.Finding
@@ -340,7 +350,7 @@ def test_a_note_is_taken_for_an_unnoted_script_only_if_no_other_fits(
     for ident, code in noted.items():
         codes.write(str(tmp_path), ident, "now", code)
     quarry = hunt.Quarry("exp_1_nobody", 1, str(tmp_path), str(tmp_path / "log"))
-    assert unnoted.look(quarry, SINCE, str(tmp_path), "now", lambda ident: ident in claimed) == expected
+    assert unnoted.look(quarry, SINCE, 80, str(tmp_path), lambda ident: ident in claimed) == expected
 
 
 def test_a_keeper_without_children_is_a_witness_that_no_script_was_started(tmp_path: Path) -> None:
@@ -348,11 +358,12 @@ def test_a_keeper_without_children_is_a_witness_that_no_script_was_started(tmp_p
     with subprocess.Popen(["sleep", "60"]) as keeper:
         found = process.read_stat(keeper.pid)
         assert found is not None
-        won = register.Won("now", 40, (keeper.pid, found.start))
-        assert unnoted.look(quarry, won, str(tmp_path), "now", lambda _: False).word == unnoted.NEVER
-        assert unnoted.look(quarry, won, str(tmp_path), "another boot", lambda _: False).word == unnoted.UNCLEAR
+        won = register.Won("now", 40, (0, 0), (keeper.pid, found.start))
+        assert unnoted.look(quarry, won, 80, str(tmp_path), lambda _: False).word == unnoted.NEVER
+        undead = register.Won("now", 40, process.ident_of(os.getpid()), won.keeper)
+        assert unnoted.look(quarry, undead, 80, str(tmp_path), lambda _: False).word == unnoted.UNCLEAR
         keeper.kill()
-    assert unnoted.look(quarry, won, str(tmp_path), "now", lambda _: False).word == unnoted.UNCLEAR
+    assert unnoted.look(quarry, won, 80, str(tmp_path), lambda _: False).word == unnoted.UNCLEAR
 
 
 def test_a_script_that_was_about_to_be_started_is_started_by_the_next_supervisor(house: House, tmp_path: Path) -> None:
@@ -365,7 +376,7 @@ def test_a_script_that_was_about_to_be_started_is_started_by_the_next_supervisor
     with stopped(pid):
         end(house.supervisor())
         # As if it had been killed after it made the log, before it started the script.
-        who = register.Won(process.boot_id(), process.ticks(), (pid, keeper.start))
+        who = register.Won(process.boot_id(), process.ticks(), (0, 0), (pid, keeper.start))
         job = dict(record_of(plan, house.root))
         assert register.win(str(house.root / "local" / "registers" / plan.name), register.started_by(who), job)
         (house.root / "local" / "work" / plan.name).mkdir()
@@ -377,3 +388,21 @@ def test_a_script_that_was_about_to_be_started_is_started_by_the_next_supervisor
     assert log.read_text() == "once\n"
     (tmp_path / "gate").touch()
     assert result_of(house, other)["exit_code"] == 1
+
+
+def test_the_oldest_interpreter_keeps_as_well(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pidfds and posix_spawn: ends are polled for, and the exit code of an adopted script is in the note."""
+    oldest = oldest_interpreter()
+    if oldest is None:
+        pytest.skip("no older interpreter is installed here")
+    command = keep.command
+    monkeypatch.setattr(keep, "command", lambda program, root, build: [oldest, *command(program, root, build, 0.3)[1:]])
+    handle, _ = waiting(house, tmp_path / "gate", 5)
+    former = house.supervisor()
+    end(former)
+    end(house.keeper() if successor(house, former) else 0)
+    house.running(handle)
+    (tmp_path / "gate").touch()
+    assert house.ended(handle).exit_code == 5
+    house.target.close()
+    wait_until(lambda: not runners(house.root))

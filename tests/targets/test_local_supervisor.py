@@ -142,7 +142,7 @@ def test_what_was_being_prepared_is_prepared_anew_in_the_same_boot(house: House,
     record = dict(plan.request) | {"snapshot": str(house.root / str(plan.request["snapshot"]))}
     register = next((house.root / "local" / "registers").iterdir())
     boot = "another" if cut else process.boot_id()
-    register.write_text(f"started 1.0 {boot} 1 0 0\n{json.dumps(record)}\n")
+    register.write_text(f"started 1.0 {boot} 1 0 0 0 0\n{json.dumps(record)}\n")
     work = house.root / "local" / "work" / plan.name
     work.mkdir(exist_ok=True)
     (work / "half").write_text("unpacked")

@@ -11,17 +11,17 @@ Every step is called by the loop. What the steps do is in the other modules; her
 
 import os
 import shutil
-import stat
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from . import codes, collect, hunt, process, register, result, script, unnoted
+from .ending import RETRY, Ending
 from .job import Job
 from .loop import Timer
-from .places import PREPARATION_LOG, Places, make_folder, make_run_folders
-from .plain import append_line, claim_folder
-from .problems import NO_ROOM, Problem, Stopped, from_os_error
+from .places import Places, make_folder, make_run_folders
+from .plain import append_line
+from .problems import Problem, Stopped, from_os_error
 from .unpack import unpack
 from .verdict import Verdict, of_exit
 from .watched import Script
@@ -34,12 +34,8 @@ PHASES = ("accepted", "preparing", "running", "ending")
 
 INLINE = 1 << 20
 """Bytes of a snapshot that is unpacked at once; a larger one goes to the worker, as others must not wait for it."""
-RETRY = 1.0
-"""Seconds between tries while the disk is full."""
 _NEWS = 0.1
 """Seconds that a script must have run before hosts are told that it runs: they learn it of short ones with their end."""
-_MOST_NOTES = 100
-"""Of what was left out or renamed at the end, in the log."""
 _FIRST_LOOK, _SLOWEST_LOOK = 0.001, 0.25
 _SEEKS, _SEEK_AGAIN = 50, 0.01
 """How often, and with how many seconds between, to look for a script that was not noted."""
@@ -66,8 +62,14 @@ class Attempt:
         self._look = _FIRST_LOOK
         self._deadline: Optional[Timer] = None
         self._stopped = False
-        self.keeps_work = False
+        self._is_confirmed = False
+        self._is_unpacked = False
+        self._ending = Ending(yard, job, self.places, self._written, self._stored)
+
+    @property
+    def keeps_work(self) -> bool:
         """Whether outputs are left in the working directory, as they could not be moved."""
+        return self._ending.keeps_work
 
     def describe(self) -> Dict[str, Any]:
         """What a host is told of it."""
@@ -76,7 +78,7 @@ class Attempt:
             "compute": self.job.compute,
             "phase": self.phase,
             "started": self.started,
-            "detail": self.detail,
+            "detail": self._ending.detail or self.detail,
         }
 
     def begin(self) -> None:
@@ -103,8 +105,8 @@ class Attempt:
         try:
             # The working directory comes first: by it a later supervisor finds what was begun.
             make_folder(self.places.work)
-            who = register.Won(self._yard.boot, process.ticks(), self._yard.keeper_ident)
-            won = register.win(self.places.register, register.started_by(who), self.job.record)
+            text = register.started_by(self._yard.winner())
+            won = register.win(self.places.register, text, self.job.record, durable=False)
         except OSError as error:
             self.detail = "cannot begin: %s" % error.strerror
             self._yard.trash.empty()
@@ -130,9 +132,25 @@ class Attempt:
             self._yard.complain("the refusal of %s was not noted: %s\n" % (self.job.run, error))
         self._yard.leave("refused", self)
 
+    def _confirm(self) -> None:
+        """Have the register on disk: without waiting, as the snapshot is unpacked meanwhile."""
+        self._yard.loop.sync(lambda: register.confirm(self.places.register), self._confirmed)
+
+    def _confirmed(self, _: Any, error: Optional[Exception]) -> None:
+        if self.phase != "preparing":
+            return
+        if error is not None:
+            self.detail = "cannot begin: %s" % (getattr(error, "strerror", None) or error)
+            self._yard.trash.empty()
+            self._yard.loop.call_after(RETRY, self._confirm)
+            return
+        self._is_confirmed = True
+        self._guard(self._launch)
+
     def _prepare(self) -> None:
         self.phase = "preparing"
         self.detail = ""
+        self._confirm()
         try:
             make_run_folders(self.places)
             size = os.stat(self.job.snapshot).st_size
@@ -150,7 +168,7 @@ class Attempt:
         except OSError as error:
             self._fail(from_os_error(error, "preparing the run's folders"))
         else:
-            self._launch()
+            self._is_unpacked = True  # the register is not on disk yet: that starts it
 
     def _unpack(self) -> None:
         try:
@@ -178,10 +196,21 @@ class Attempt:
                 )
             )
         else:
+            self._is_unpacked = True
             self._guard(self._launch)
 
     def _launch(self) -> None:
+        """Start the script once both is done: its register is on disk, and its snapshot unpacked."""
+        if self.phase != "preparing" or not (self._is_confirmed and self._is_unpacked):
+            return
+        if self._stopped:
+            self._finish()
+            return
+        self._start()
+
+    def _start(self) -> None:
         job, places = self.job, self.places
+        self.detail = ""
         try:
             environment = script.variables(self._yard.environment, job, places, self._yard.hook)
             argv = script.command(job, places.work, environment)
@@ -216,7 +245,11 @@ class Attempt:
         self.result = result.read(self.places.result)
         known = register.process_of(records)
         if known is None:
-            self._seek(records, _SEEKS)
+            noted = register.sought_at(records)
+            before = process.ticks() if noted is None else noted
+            if noted is None and records:
+                self._record({"sought": before})
+            self._seek(records, before, _SEEKS)
             return
         self.started = known.started
         ident = (known.pid, known.start) if known.boot == self._yard.boot else unnoted.NOBODY
@@ -231,6 +264,7 @@ class Attempt:
                 self._end(verdict, self.job.grace)
         elif self.result is not None:
             # Its supervisor was killed before it cleared the register.
+            self._yard.forget_code(ident)
             self._yard.loop.call(lambda: register.drop_records(self.places.register))
             self._yard.leave("ended", self)
         else:
@@ -240,25 +274,28 @@ class Attempt:
             self._code = self.script.learn(*ident) if ident[0] else None
             self._sweep()
 
-    def _seek(self, records: List[Any], times: int) -> None:
+    def _seek(self, records: List[Any], before: int, times: int) -> None:
         """Learn what became of the script, of which the register does not say that there is one."""
         won = register.won_at(self.places.register)
-        # The log is made before the script is started. After a power cut nothing follows from a file that is not there.
-        if won.boot and won.boot == self._yard.boot and not os.path.lexists(self.places.log):
+        is_same_boot = bool(won.boot) and won.boot == self._yard.boot
+        if not is_same_boot:  # after a power cut nothing follows from what is not there
+            found = unnoted.Finding(unnoted.UNCLEAR, hunt.find_script(self._quarry))
+        elif not os.path.lexists(self.places.log):  # it is made before the script is started
             found = unnoted.Finding(unnoted.NEVER)
         else:
-            found = unnoted.look(self._quarry, won, self._yard.root, self._yard.boot, self._yard.claims)
-        if found.word == unnoted.UNCLEAR and times and won.boot == self._yard.boot and self.result is None:
+            found = unnoted.look(self._quarry, won, before, self._yard.root, self._yard.claims)
+        if found.word == unnoted.UNCLEAR and times and is_same_boot and self.result is None:
             self.phase = "ending"
-            self._yard.loop.call_after(_SEEK_AGAIN, lambda: self._guard(lambda: self._seek(records, times - 1)))
-        elif found.word == unnoted.NEVER and self.result is None and len(records) == 1:
+            self._yard.loop.call_after(_SEEK_AGAIN, lambda: self._guard(lambda: self._seek(records, before, times - 1)))
+        elif found.word == unnoted.NEVER and self.result is None and records:
             self._prepare_anew()
         else:
             self.started = process.wall_clock(found.ident[1]) if found.ident[0] else None
             self._take_over(found.ident, register.verdict_of(records))
 
     def _prepare_anew(self) -> None:
-        register.confirm(self.places.register)
+        # Or it is not done: whoever looks for its script must know whose it is.
+        register.add(self.places.register, {"again": register.started_by(self._yard.winner())})
         shutil.rmtree(self.places.work, ignore_errors=True)
         make_folder(self.places.work)
         self._prepare()
@@ -335,25 +372,13 @@ class Attempt:
     def _fail(self, problem: Problem) -> None:
         """It could not be prepared: the sentence goes to the result, and to the log that people look into."""
         self._verdict = Verdict("failed", problem.message, problem.error_class)
-        self._note(problem.message)
+        self._ending.note(problem.message)
         self._finish()
-
-    def _note(self, text: str) -> None:
-        """Write it to the log that people look into."""
-        try:
-            append_line(self.places.log_folder + "/" + PREPARATION_LOG, text)
-        except OSError as error:
-            self._yard.complain("%s: %s (%s)\n" % (self.job.run, text, error.strerror))
-
-    def _note_all(self, texts: List[str]) -> None:
-        if texts:
-            more = len(texts) - _MOST_NOTES
-            self._note("\n".join(texts[:_MOST_NOTES] + (["… and %d more" % more] if more > 0 else [])))
 
     def _finish(self) -> None:
         self.phase = "ending"
         verdict = self._verdict or of_exit(self._code, self.started)
-        self._store(
+        self._ending.store(
             {
                 "schema": result.SCHEMA,
                 "run": self.job.run,
@@ -369,34 +394,14 @@ class Attempt:
             }
         )
 
-    def _store(self, found: result.Result) -> None:
-        """Move the files, then write the result; again and again while that cannot be."""
-        try:
-            for folder in (self.places.run, self.places.folder, self.places.log_folder):
-                claim_folder(folder)
-            try:
-                self._note_all(collect.collect(self.job, self.places))
-            except Exception as error:  # whatever the script left there, the result is written
-                if getattr(error, "errno", None) in NO_ROOM:
-                    raise
-                self.keeps_work = True
-                self._note("the outputs could not be collected and stay in %s: %s" % (self.places.work, error))
-            try:
-                status = os.lstat(self.places.log)
-                found["log_bytes"] = status.st_size if stat.S_ISREG(status.st_mode) else 0
-            except FileNotFoundError:
-                pass  # the script never started
-            result.write(self.places.result, found)
-            register.drop_records(self.places.register)
-        except OSError as error:
-            self.detail = "cannot write the result: %s" % error.strerror
-            self._yard.trash.empty()
-            self._yard.loop.call_after(RETRY, lambda: self._store(found))
-            return
-        self.result = found
+    def _written(self) -> None:
+        """How it ended is on record: what else tells it may go."""
         self.script.release()
         if not self.script.is_ours:
             self._yard.forget_code(self.script.ident)
+
+    def _stored(self, found: result.Result) -> None:
+        self.result = found
         self._yard.leave("ended", self)
 
 

@@ -136,8 +136,10 @@ class Keeper:
         code = process.peek(pid)
         if code is None:
             return False
+        # It may be seen before its supervisor is: the system hands children on first.
+        orphaned = self._died if self._died >= found.start else process.ticks()
         try:
-            codes.write(self._root, (pid, found.start), self._boot, codes.Code(code, time.time(), self._died))
+            codes.write(self._root, (pid, found.start), self._boot, codes.Code(code, time.time(), orphaned))
         except OSError as error:
             # It stays a zombie, of which a supervisor can read how it ended; unless the root itself is gone.
             return isinstance(error, FileNotFoundError)

@@ -1,4 +1,4 @@
-"""A loop of one thread: descriptors, timers, and one worker for what would hold it up."""
+"""A loop of one thread: descriptors, timers, a worker for what would hold it up, and a few for waiting for the disk."""
 
 import functools
 import heapq
@@ -12,6 +12,10 @@ from typing import Any, Callable, List, Optional, Tuple
 
 Call = Callable[[], None]
 Done = Callable[[Any, Optional[Exception]], None]
+Task = Tuple[Callable[[], Any], Done]
+
+_SYNCS = 4
+"""Threads that wait for the disk."""
 
 
 class Timer:
@@ -36,7 +40,9 @@ class Loop:
         self._selector = selectors.DefaultSelector()
         self._timers: List[Tuple[float, int, Timer]] = []
         self._count = 0
-        self._work: Optional["queue.Queue[Tuple[Callable[[], Any], Done]]"] = None
+        self._work: "queue.Queue[Task]" = queue.Queue()
+        self._syncs: "queue.Queue[Task]" = queue.Queue()
+        self._threads = {"worker": 0, "sync": 0}
         self._done: "queue.Queue[Tuple[Done, Any, Optional[Exception]]]" = queue.Queue()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -64,10 +70,21 @@ class Loop:
 
     def do(self, work: Callable[[], Any], done: Done) -> None:
         """Run ``work()`` on the worker, then ``done(value, error)`` here."""
-        if self._work is None:
-            self._work = queue.Queue()
-            threading.Thread(target=self._labour, args=(self._work,), name="worker", daemon=True).start()
+        self._employ("worker", 1, self._work)
         self._work.put((work, done))
+
+    def sync(self, work: Callable[[], Any], done: Done) -> None:
+        """As :meth:`do`, for work that waits for the disk: it neither waits for long work, nor much for others of its kind.
+
+        What is synced at the same time is written by the file system together.
+        """
+        self._employ("sync", _SYNCS, self._syncs)
+        self._syncs.put((work, done))
+
+    def _employ(self, name: str, most: int, tasks: "queue.Queue[Task]") -> None:
+        if self._threads[name] < most:
+            self._threads[name] += 1
+            threading.Thread(target=self._labour, args=(tasks,), name=name, daemon=True).start()
 
     def step(self, block: bool = True) -> None:
         """See to what happened; wait for something to happen, if ``block``."""
@@ -91,7 +108,7 @@ class Loop:
         except Exception:  # the boundary: an error of one attempt or host must not reach the others
             self._complain(traceback.format_exc())
 
-    def _labour(self, tasks: "queue.Queue[Tuple[Callable[[], Any], Done]]") -> None:
+    def _labour(self, tasks: "queue.Queue[Task]") -> None:
         while True:
             work, done = tasks.get()
             value = None

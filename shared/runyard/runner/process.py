@@ -5,7 +5,7 @@ import os
 import signal
 import struct
 import time
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from .plain import open_plain
 from .problems import Problem
@@ -113,6 +113,23 @@ def is_alive(pid: int, start: int) -> bool:
     """Whether the process that began at ``start`` (clock ticks since boot) is there and no zombie."""
     found = read_stat(pid)
     return found is not None and found.start == start and found.state not in ("Z", "X")
+
+
+def ident_of(pid: int) -> Tuple[int, int]:
+    """A process's number and its start; (0, 0) if there is none."""
+    found = read_stat(pid) if pid else None
+    return (pid, found.start) if found is not None else (0, 0)
+
+
+def is_there(pid: int, start: int) -> bool:
+    """As :func:`is_alive`, but a zombie of which threads are left is there, too: its children are still its own."""
+    found = read_stat(pid) if pid else None
+    if found is None or found.start != start:
+        return False
+    try:
+        return found.state not in ("Z", "X") or len(os.listdir("/proc/%d/task" % pid)) > 1
+    except OSError:
+        return False
 
 
 def boot_id() -> str:

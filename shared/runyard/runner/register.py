@@ -9,8 +9,10 @@ the script's process, then the verdict if it is being ended. They go when the re
 Whoever won is on disk before anything is done about it, so that a power cut does not let another win.
 """
 
+import errno
 import json
 import os
+import threading
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -24,6 +26,8 @@ VOID = "void"
 
 Record = Dict[str, Any]
 
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
+"""What file systems without hard links answer."""
 _MOST = 64 << 20
 """Bytes of a register that are read."""
 
@@ -51,12 +55,25 @@ class Process(NamedTuple):
 
 def process_of(records: List[Any]) -> Optional[Process]:
     """The process in a register's records; ``None`` if it was not noted, or not in a form that we write."""
-    try:
-        known = records[1]
-        found = Process(int(known["pid"]), int(known["start"]), float(known["started"]), str(known["boot"]))
-    except (LookupError, TypeError, ValueError, OverflowError):
-        return None
-    return found if 1 < found.pid < 1 << 31 and abs(found.started) < 1 << 53 else None
+    for known in records[1:]:
+        try:
+            found = Process(int(known["pid"]), int(known["start"]), float(known["started"]), str(known["boot"]))
+        except (LookupError, TypeError, ValueError, OverflowError):
+            continue
+        if 1 < found.pid < 1 << 31 and abs(found.started) < 1 << 53:
+            return found
+    return None
+
+
+def sought_at(records: List[Any]) -> Optional[int]:
+    """When, in clock ticks since boot, the first supervisor after the one that prepared it last looked for the script."""
+    found = None
+    for record in records[1:]:
+        if isinstance(record, dict) and "again" in record:
+            found = None
+        elif isinstance(record, dict) and isinstance(record.get("sought"), int) and found is None:
+            found = int(record["sought"])
+    return found
 
 
 def verdict_of(records: List[Any]) -> Optional[Verdict]:
@@ -77,50 +94,90 @@ class Won(NamedTuple):
     boot: str
     tick: int
     """Clock ticks since boot."""
+    supervisor: Tuple[int, int]
+    """Its process id and start."""
     keeper: Tuple[int, int]
     """The supervisor's keeper: process id and start; (0, 0) if it had none."""
 
 
 def started_by(won: Won) -> str:
     """The text to win a register with."""
-    return "%s %.3f %s %d %d %d" % ((STARTED, time.time(), won.boot, won.tick) + won.keeper)
+    return "%s %.3f %s %d %d %d %d %d" % ((STARTED, time.time(), won.boot, won.tick) + won.supervisor + won.keeper)
 
 
 def won_at(path: str) -> Won:
-    """What :func:`started_by` said; an empty boot if the register does not say."""
+    """What :func:`started_by` said, or, if it was prepared again by another supervisor, what that said.
+
+    An empty boot if the register does not say.
+    """
     decision = read(path)
     words = decision.reason.split() if decision is not None else []
+    for record in decision.records if decision is not None else []:
+        if isinstance(record, dict) and isinstance(record.get("again"), str):
+            words = record["again"].split()[1:]
     try:
-        _, boot, tick, pid, start = words
-        return Won(boot, int(tick), (int(pid), int(start)))
+        _, boot, *numbers = words
+        tick, pid, start, keeper, keeper_start = map(int, numbers)
+        return Won(boot, tick, (pid, start), (keeper, keeper_start))
     except ValueError:
-        return Won("", 0, (0, 0))
+        return Won("", 0, (0, 0), (0, 0))
 
 
-def win(path: str, text: str, record: Optional[Record] = None) -> bool:
+def win(path: str, text: str, record: Optional[Record] = None, durable: bool = True) -> bool:
     """Create the register with ``text`` and, on a line of its own, ``record``; whether it was this call that did.
 
-    If it was, a power cut does not undo it any more: the file and its name are on disk.
+    If it was, a power cut does not undo it any more: the file and its name are on disk. Not so without ``durable``:
+    then nothing may be done about it before :func:`confirm`.
 
     Raises:
         OSError: if it cannot be written; nothing is decided then.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    data = (text + "\n" + (json.dumps(record) + "\n" if record is not None else "")).encode()
+    folder = os.path.dirname(path)
+    # It appears with its text, in one step: a program that is killed in the act has won, and said so, or has not.
+    temporary = "%s/.%d-%d.new" % (folder, os.getpid(), threading.get_ident())
     try:
-        descriptor = os.open(path, flags, 0o600)
-    except FileExistsError:
-        return False
-    lines = text + "\n" + (json.dumps(record) + "\n" if record is not None else "")
+        _write(temporary, os.O_TRUNC, data, durable)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            try:
+                _write(path, os.O_EXCL, data, durable)
+            except FileExistsError:
+                return False
+    finally:
+        _remove(temporary)
+    if durable:
+        try:
+            sync_folder(folder)
+        except OSError:
+            _remove(path)
+            raise
+    return True
+
+
+def _write(path: str, flag: int, data: bytes, durable: bool) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flag | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        write_all(descriptor, lines.encode())
-        os.fsync(descriptor)
-        sync_folder(os.path.dirname(path))
+        write_all(descriptor, data)
+        if durable:
+            os.fsync(descriptor)
     except OSError:
-        os.unlink(path)
+        _remove(path)
         raise
     finally:
         os.close(descriptor)
-    return True
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def confirm(path: str) -> None:

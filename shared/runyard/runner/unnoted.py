@@ -22,44 +22,42 @@ class Finding(NamedTuple):
 
 
 def look(
-    quarry: hunt.Quarry, won: register.Won, root: str, boot: str, claimed: Callable[[codes.Ident], bool]
+    quarry: hunt.Quarry, won: register.Won, before: int, root: str, claimed: Callable[[codes.Ident], bool]
 ) -> Finding:
-    """Look for the script of the attempt whose register was ``won`` like that.
+    """Look for the script of the attempt whose register was ``won`` like that, in this boot.
 
     Args:
         quarry: Of the attempt.
         won: What its register says.
+        before: The tick at which another supervisor looked for the first time: the script, if any, began before.
         root: The root folder.
-        boot: Of the machine, now.
         claimed: Whether a process is the script of an attempt that is known to have it.
 
     Returns:
         ``alive`` or ``ended`` and the process; ``never`` if it was not started; ``unclear`` if that cannot be told, perhaps
         not yet.
     """
-    if not boot or won.boot != boot:
-        return Finding(UNCLEAR)
     # In this order: what leaves the children meanwhile is in the notes by then.
-    inherited = [ident for ident in _leaders(won.keeper) if not claimed(ident)]
+    inherited = [ident for ident in _leaders(won.keeper) if won.tick <= ident[1] < before and not claimed(ident)]
     alive = hunt.find_script(quarry)
     if alive[0]:
         return Finding(ALIVE, alive)
-    noted = [(ident, code) for ident, code in codes.every(root, boot) if not claimed(ident)]
-    if inherited:
-        return Finding(UNCLEAR)  # about to become the script, or about to be noted; or a child of another script
-    fitting = [ident for ident, code in noted if won.tick <= ident[1] <= code.orphaned]
+    noted = {
+        ident: code
+        for ident, code in codes.every(root, won.boot)
+        if won.tick <= ident[1] < before and not claimed(ident)
+    }
+    if inherited or process.is_there(*won.supervisor):
+        return Finding(UNCLEAR)  # one may become the script, or be noted, any moment; or be a child of another script
+    fitting = [ident for ident, code in noted.items() if ident[1] <= code.orphaned]
     if len(fitting) == 1:
         return Finding(ENDED, fitting[0])
-    return Finding(NEVER) if not noted and _is_there(won.keeper) else Finding(UNCLEAR)
-
-
-def _is_there(keeper: codes.Ident) -> bool:
-    return keeper != NOBODY and process.is_alive(*keeper)
+    return Finding(UNCLEAR if noted or not process.is_there(*won.keeper) else NEVER)
 
 
 def _leaders(keeper: codes.Ident) -> Tuple[codes.Ident, ...]:
     """The children of a keeper that lead their sessions, as every script does, dead or alive."""
-    if not _is_there(keeper):
+    if not process.is_there(*keeper):
         return ()
     stats = [(pid, process.read_stat(pid)) for pid in process.children(keeper[0])]
     return tuple((pid, found.start) for pid, found in stats if found is not None and found.session == pid)

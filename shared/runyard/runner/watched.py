@@ -135,10 +135,14 @@ class Script:
     def _ask_code(self) -> None:
         """Ask for the exit code of a stranger; the system may tell only once its parent has reaped it."""
         code = process.exit_code_of(self.ident[0], self.ident[1], self._pidfd)
-        if code is None:
-            code = self._read_note()
+        # Once it is reaped the keeper's note is there: one that came after the result would be nobody's.
+        is_settled = code is not None and not process.is_there(*self.ident)
+        if code is None or is_settled:
+            noted = self._read_note()
+            code = code if noted is None else noted
+            is_settled = code is not None
         self._asked += 1
-        if code is None and self._pidfd is not None and self._asked < _TIMES:
+        if not is_settled and self._asked < _TIMES and (code is not None or self._pidfd is not None):
             self._loop.call_after(_ASK_AGAIN, self._ask_code)
         else:
             self._end(code)

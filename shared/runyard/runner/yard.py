@@ -5,7 +5,7 @@ import shutil
 import zlib
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-from . import codes, process
+from . import codes, process, register
 from .attempt import Attempt
 from .hunt import reap_orphans
 from .job import Job
@@ -35,8 +35,7 @@ class Yard:
         self.environment = dict(os.environ)
         """What scripts inherit: the newest host's environment, as it told us."""
         self.boot = process.boot_id()
-        found = process.read_stat(keeper) if keeper else None
-        self.keeper_ident: codes.Ident = (keeper, found.start) if found is not None else (0, 0)
+        self._idents = tuple(process.ident_of(pid) for pid in (os.getpid(), keeper))
         self.hook = install_hook(root + "/local")
         self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
@@ -74,6 +73,10 @@ class Yard:
         """The end of an adopted script is in its result."""
         codes.remove(self.root, ident)
         self._spent.append(ident)
+
+    def winner(self) -> register.Won:
+        """Who wins a register now."""
+        return register.Won(self.boot, process.ticks(), self._idents[0], self._idents[1])
 
     def claims(self, ident: codes.Ident) -> bool:
         """Whether a process is the script of an attempt."""
