@@ -76,6 +76,20 @@ class KillingYard:
         """Start a host, perhaps one that kills."""
         self.host = self._zygote.start(self.root, self.journal, kill, victims)
 
+    def count_calls(self, *kills: tuple[str, str, int, str]) -> None:
+        """Have the keeper and the supervisor count what they do, and be killed there. Before the start."""
+        (self.folder / "runner-counted").touch()
+        for who, name, number, moment in kills:
+            (self.folder / f"kill-{who}-{name}-{number}-{moment}").touch()
+
+    def calls(self) -> list[list[Any]]:
+        """What they did."""
+        return [json.loads(line) for line in (self.folder / "runner-journal").read_text().splitlines()]
+
+    def runner_killed(self) -> bool:
+        """Whether the runner came to each point where it is killed."""
+        return not list(self.folder.glob("kill-*"))
+
     def host_lives(self) -> bool:
         """Whether the host is there."""
         return lives(self.host)

@@ -21,6 +21,7 @@ from typing import Any
 from runyard import services
 from runyard.cli.up import hosting
 from runyard.ports import Clock, Ports
+from runyard.runner import build
 from runyard.services import house
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import OnlyTargets, Step, Steps
@@ -89,6 +90,8 @@ def serve(root: Path, assassin: Assassin) -> None:
         os.dup2(log.fileno(), 2)
 
     instrument(assassin)
+    if (root.parent / "runner-counted").exists():
+        build._MAIN = Path(__file__).with_name("runner_main.py").read_text()
     with hosting(root) as (host, _):
         host.run_forever()
 

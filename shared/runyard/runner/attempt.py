@@ -71,6 +71,11 @@ class Attempt:
         """Whether outputs are left in the working directory, as they could not be moved."""
         return self._ending.keeps_work
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether its script has ended, and its result is not written yet."""
+        return self.phase == "ending" or self.script.is_over
+
     def describe(self) -> Dict[str, Any]:
         """What a host is told of it."""
         return {
@@ -225,10 +230,13 @@ class Attempt:
             self.started = None
             self._fail(problem)
             return
-        pid, start = self.script.ident
-        # Without this a later supervisor finds it by its variables.
-        self._record({"pid": pid, "start": start, "started": self.started, "boot": self._yard.boot})
+        self._record_process()
         self._run()
+
+    def _record_process(self) -> None:
+        """Without this a later supervisor finds it by its variables, or by its tag."""
+        pid, start = self.script.ident
+        self._record({"pid": pid, "start": start, "started": self.started, "boot": self._yard.boot})
 
     def _record(self, record: register.Record) -> None:
         """Note in the register what a later supervisor needs."""
@@ -253,12 +261,14 @@ class Attempt:
             return
         self.started = known.started
         ident = (known.pid, known.start) if known.boot == self._yard.boot else unnoted.NOBODY
-        self._take_over(ident, register.verdict_of(records))
+        self._take_over(ident, register.verdict_of(records), is_noted=True)
 
-    def _take_over(self, ident: codes.Ident, verdict: Optional[Verdict]) -> None:
+    def _take_over(self, ident: codes.Ident, verdict: Optional[Verdict], is_noted: bool = False) -> None:
         """Go on with a script that an earlier supervisor started; ``verdict`` if it was being ended."""
         if ident[0] and self.script.adopt(*ident):
             self.result = None
+            if not is_noted:
+                self._record_process()
             self._run()
             if verdict is not None:
                 self._end(verdict, self.job.grace)

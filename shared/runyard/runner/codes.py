@@ -30,6 +30,8 @@ class Code(NamedTuple):
     """Seconds since the epoch."""
     orphaned: int
     """When its supervisor was seen dead, in clock ticks since boot."""
+    tag: int = 0
+    """What it carried (:func:`.process.tag_of`)."""
 
 
 def write(root: str, ident: Ident, boot: str, found: Code) -> None:
@@ -46,7 +48,7 @@ def write(root: str, ident: Ident, boot: str, found: Code) -> None:
     temporary = path + ".new"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        write_all(descriptor, json.dumps([boot, found.code, found.ended, found.orphaned]).encode())
+        write_all(descriptor, json.dumps([boot, found.code, found.ended, found.orphaned, found.tag]).encode())
         os.fsync(descriptor)
     except OSError:
         os.unlink(temporary)
@@ -64,8 +66,8 @@ def read(root: str, ident: Ident, boot: str) -> Optional[Code]:
 
 def _read(path: str, boot: str) -> Optional[Code]:
     try:
-        noted, code, ended, orphaned = json.loads((read_plain(path, _MOST) or b"").decode())
-        found = Code(int(code), float(ended), int(orphaned))
+        noted, code, ended, orphaned, tag = json.loads((read_plain(path, _MOST) or b"").decode())
+        found = Code(int(code), float(ended), int(orphaned), int(tag))
     except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
     return found if noted == boot else None

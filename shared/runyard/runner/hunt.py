@@ -1,5 +1,6 @@
 """Finds what an attempt's script left behind: processes that forked twice, called setsid, or changed their folder."""
 
+import hashlib
 import os
 import signal
 from typing import List, Set, Tuple
@@ -13,7 +14,7 @@ ATTEMPT_VARIABLE = "RUNYARD_ATTEMPT"
 class Quarry:
     """How the processes of one attempt are known: by session or group, by the run's variables, by folder or log."""
 
-    __slots__ = ("leader", "_log", "_marks", "_work")
+    __slots__ = ("leader", "tag", "_log", "_marks", "_work")
 
     def __init__(self, run: str, attempt: int, work: str, log: str) -> None:
         self.leader = 0
@@ -22,6 +23,8 @@ class Quarry:
             ("\0%s=%s\0" % (RUN_VARIABLE, run)).encode(),
             ("\0%s=%d\0" % (ATTEMPT_VARIABLE, attempt)).encode(),
         )
+        self.tag = int(hashlib.sha256(os.fsencode(work)).hexdigest()[:15], 16) or 1
+        """What the script and its descendants carry (:func:`.process.tag_of`); of this attempt on this root alone."""
         self._work = work
         self._log = log
 

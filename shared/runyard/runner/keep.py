@@ -139,7 +139,8 @@ class Keeper:
         # It may be seen before its supervisor is: the system hands children on first.
         orphaned = self._died if self._died >= found.start else process.ticks()
         try:
-            codes.write(self._root, (pid, found.start), self._boot, codes.Code(code, time.time(), orphaned))
+            noted = codes.Code(code, time.time(), orphaned, process.tag_of(pid))
+            codes.write(self._root, (pid, found.start), self._boot, noted)
         except OSError as error:
             # It stays a zombie, of which a supervisor can read how it ended; unless the root itself is gone.
             return isinstance(error, FileNotFoundError)

@@ -35,14 +35,22 @@ _RESET = [
     if s
 ]
 _PR_SET_CHILD_SUBREAPER = 36
+_LOCKS = 10  # RLIMIT_LOCKS, asm-generic/resource.h
 _CLOCK_BOOTTIME = 7  # clock_gettime(2); time.CLOCK_BOOTTIME is there from Python 3.7 on
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info), Linux 6.13, linux/pidfd.h
 _PIDFD_INFO_EXIT = 8  # Linux 6.15
 _INFO = struct.Struct("<QQ11Ii")
 
 
-def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str) -> int:
+def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str, tag: int = 0) -> int:
     """Start a program in its own session, with stdin empty and both outputs appended to the file ``log``.
+
+    Args:
+        argv: The program's path, and its arguments.
+        environment: All its variables.
+        folder: Where it starts.
+        log: Made if it is not there.
+        tag: What :func:`tag_of` tells of it and of its descendants, where the system can; 0 = nothing.
 
     Returns:
         Its process id. It is a child of this process, and not yet reaped.
@@ -64,9 +72,14 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str) -
         try:
             # posix_spawn cannot change the folder. Only the loop's thread starts programs, and workers use full paths.
             os.chdir(folder)
-            return os.posix_spawn(
-                argv[0], argv, environment, file_actions=actions, setsid=True, setsigdef=_RESET, setsigmask=()
-            )
+            before = _wear(tag)
+            try:
+                return os.posix_spawn(
+                    argv[0], argv, environment, file_actions=actions, setsid=True, setsigdef=_RESET, setsigmask=()
+                )
+            finally:
+                if before is not None:
+                    _wear(before)
         except NotImplementedError:
             return _popen(argv, environment, folder, output)
         finally:
@@ -74,6 +87,37 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str) -
             os.close(back)
     finally:
         os.close(output)
+
+
+def _wear(tag: int) -> Optional[int]:
+    """Give this process a tag, which those that it starts inherit; returns the one before, ``None`` if there are none here.
+
+    It is the soft limit of RLIMIT_LOCKS, which Linux 2.4.25 and later ignore (setrlimit(2)), still keep for each process, and
+    show until it is reaped: the variables of a process are gone when it ends, this is not.
+    """
+    if not tag:
+        return None
+    try:
+        import resource  # noqa: PLC0415 - not on every system
+
+        before, most = resource.getrlimit(_LOCKS)
+        resource.setrlimit(_LOCKS, (tag, most))
+    except (ImportError, ValueError, OSError):
+        return None
+    return before
+
+
+def tag_of(pid: int) -> int:
+    """The tag of a process, dead ones that are not reaped included; 0 if it has none or that cannot be read."""
+    try:
+        with open("/proc/%d/limits" % pid, "rb") as stream:
+            for line in stream:
+                if line.startswith(b"Max file locks"):
+                    soft = line.split()[3]
+                    return int(soft) if soft.isdigit() else 0
+    except OSError:
+        pass  # it is gone
+    return 0
 
 
 def _popen(argv: List[str], environment: Dict[str, str], folder: str, output: int) -> int:

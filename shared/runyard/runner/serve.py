@@ -29,6 +29,8 @@ from .yard import Yard
 
 HEARTBEAT = 10.0
 _GARBAGE_AFTER = 50 * 1000
+_SETTLE, _SETTLE_TIMES = 0.01, 200
+"""Seconds between looks whether what is ending has ended, before the supervisor becomes a keeper, and how many."""
 
 
 class Supervisor:
@@ -130,11 +132,18 @@ class Supervisor:
     def _follow_keeper(self, pidfd: int) -> None:
         self.yard.loop.unwatch(pidfd)
         os.close(pidfd)
-        self._replace_keeper()
+        # A turn later: what ended at the same time is to be seen first, as nobody else knows how any more.
+        self.yard.loop.call_after(0.0, lambda: self._replace_keeper(_SETTLE_TIMES))
 
-    def _replace_keeper(self) -> None:
-        """Become the keeper, now that there is none, so that the scripts stay somebody's children."""
+    def _replace_keeper(self, patience: int = 0) -> None:
+        """Become the keeper, now that there is none, so that the scripts stay somebody's children.
+
+        Attempts that are just ending come first, so many times.
+        """
         if self._keeper and os.getppid() != self._keeper and not self._is_orphaned():
+            if patience and any(attempt.is_ending for attempt in self.yard.attempts.values()):
+                self.yard.loop.call_after(_SETTLE, lambda: self._replace_keeper(patience - 1))
+                return
             try:
                 turn_into(self.yard.root, self._build, self._linger)
             except OSError as error:  # we go on without, and try again with the next heartbeat

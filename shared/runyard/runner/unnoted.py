@@ -1,8 +1,9 @@
 """A script whose supervisor was killed before it could note the process: whether there is one, and how it ended.
 
 The supervisor's keeper is a witness. It inherits every script that the supervisor left, and notes how one ended before
-it reaps it. So as long as that keeper is there, a script that is none of its children and in none of the notes never
-started.
+it reaps it. A script is known by its variables while it lives, and by its tag until it is reaped and in its note. As long
+as that keeper is there, a script that is none of its children and in none of the notes never started. Where there are no
+tags, what is left must be told apart by when it began.
 """
 
 from typing import Callable, NamedTuple, Tuple
@@ -38,10 +39,15 @@ def look(
         not yet.
     """
     # In this order: what leaves the children meanwhile is in the notes by then.
-    inherited = [ident for ident in _leaders(won.keeper) if won.tick <= ident[1] < before and not claimed(ident)]
+    leaders = _leaders(won.keeper)
+    inherited = [ident for ident in leaders if won.tick <= ident[1] < before and not claimed(ident)]
     alive = hunt.find_script(quarry)
     if alive[0]:
         return Finding(ALIVE, alive)
+    tagged = [ident for ident in leaders if process.tag_of(ident[0]) == quarry.tag]
+    tagged += [ident for ident, code in codes.every(root, won.boot) if code.tag == quarry.tag]
+    if tagged:
+        return Finding(ENDED, tagged[0])  # a zombie or a note: either tells how it ended
     noted = {
         ident: code
         for ident, code in codes.every(root, won.boot)

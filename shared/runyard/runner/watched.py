@@ -48,7 +48,7 @@ class Script:
         Raises:
             OSError, ValueError: as the system refuses it.
         """
-        pid = process.spawn(argv, environment, folder, log)
+        pid = process.spawn(argv, environment, folder, log, self._quarry.tag)
         found = process.read_stat(pid)
         self._attend(pid, found.start if found is not None else 0, process.open_pidfd(pid))
 
@@ -66,6 +66,11 @@ class Script:
             return False
         self._attend(pid, start, pidfd)
         return True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its end was seen, and how it ended is being asked."""
+        return self._asked > 0
 
     def learn(self, pid: int, start: int) -> Optional[int]:
         """The exit code of one that ended before anybody adopted it, if it left a trace."""
