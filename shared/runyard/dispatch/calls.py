@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from runyard.errors import RunyardError, TargetError
-from runyard.ports import Compute, Observation, Plan, Ports, Unreachable
+from runyard.ports import Compute, Job, Observation, Plan, Ports, Unreachable
 from runyard.runs.model import Attempt, Handle, Run
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
+
+
+def _guarded(what: str, call: Callable[[], T]) -> T | RunyardError:
+    """The border to the kinds: what a call gives, or its error."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - the border to the kinds: the caller writes it on the run
+        return as_ours(error, what)
 
 
 def as_ours(error: Exception, what: str) -> RunyardError:
@@ -20,60 +31,66 @@ def as_ours(error: Exception, what: str) -> RunyardError:
     return RunyardError(f"{what} failed with {type(error).__name__}; the host's log says where")
 
 
+def plan(ports: Ports, job: Job) -> Plan | RunyardError:
+    """Make the request and bring about what it needs."""
+
+    def call() -> Plan:
+        target = ports.targets.get(job.compute.kind)
+        made = target.plan(job)
+        target.prepare(made)
+        return made
+
+    return _guarded(f"preparing {job.run.id} for {job.compute.name}", call)
+
+
 def submit_many(ports: Ports, compute: Compute, plans: Sequence[Plan]) -> Sequence[Handle | RunyardError]:
     """Submit; whatever is raised for all is the answer for each."""
     what = f"handing a job to {compute.name}"
-    try:
-        results = ports.targets.get(compute.kind).submit_many(plans)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: it becomes each run's error
-        return [as_ours(error, what)] * len(plans)
+    results = _guarded(what, lambda: ports.targets.get(compute.kind).submit_many(plans))
+    if isinstance(results, RunyardError):
+        return [results] * len(plans)
     return [each if isinstance(each, Handle) else as_ours(each, what) for each in results]
 
 
 def void(ports: Ports, compute: Compute, attempt: Attempt, reason: str) -> bool | RunyardError:
     """Keep an attempt from starting: whether it is void now, or the error if that is not known."""
-    try:
-        return ports.targets.get(compute.kind).void(attempt, reason)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: the caller writes it on the run
-        return as_ours(error, f"keeping {attempt.run_id} from starting on {compute.name}")
+    what = f"keeping {attempt.run_id} from starting on {compute.name}"
+    return _guarded(what, lambda: ports.targets.get(compute.kind).void(attempt, reason))
 
 
 def poll(ports: Ports, compute: Compute, handles: Sequence[Handle]) -> Sequence[Observation]:
     """Observe; a poll that fails has seen nothing, which is no evidence of anything."""
-    try:
-        seen = ports.targets.get(compute.kind).poll(handles)
-        if len(seen) == len(handles):
-            return seen
+    seen = _guarded(f"observing {compute.name}", lambda: ports.targets.get(compute.kind).poll(handles))
+    if isinstance(seen, RunyardError):
+        return [Unreachable(handle=handle, detail=seen.message) for handle in handles]
+    if len(seen) != len(handles):
         detail = f"{len(seen)} answers to {len(handles)} questions"
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: an observation
-        detail = as_ours(error, f"observing {compute.name}").message
-    return [Unreachable(handle=handle, detail=detail) for handle in handles]
+        return [Unreachable(handle=handle, detail=detail) for handle in handles]
+    return seen
 
 
 def clean_up(ports: Ports, run: Run, handle: Handle | None) -> str:
     """Remove what an attempt left on its compute; returns why that could not be, or an empty text. Repeatable."""
     if handle is None:
         return ""
-    try:
-        ports.targets.get(handle.kind).cleanup(handle)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: told on the run
-        said = as_ours(error, f"cleaning up after {handle}").message
-        log.warning("cleanup of %s: %s", run.id, said, extra={"action": "cleanup", **run.log_context()})
-        return said
-    return ""
+    failed = _guarded(f"cleaning up after {handle}", lambda: ports.targets.get(handle.kind).cleanup(handle))
+    return _told(run, "cleanup", failed)
 
 
 def cancel(ports: Ports, run: Run) -> str:
     """Ask for a job's end; returns why that could not be asked, or an empty text. Repeatable."""
-    if run.handle is None:
+    handle = run.handle
+    if handle is None:
         return ""
-    try:
-        ports.targets.get(run.handle.kind).cancel(run.handle)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: the next poll asks again
-        said = as_ours(error, f"canceling {run.handle}").message
-        log.warning("cancel of %s: %s", run.id, said, extra={"action": "cancel", **run.log_context()})
-        return said
-    return ""
+    failed = _guarded(f"canceling {handle}", lambda: ports.targets.get(handle.kind).cancel(handle))
+    return _told(run, "cancel", failed)
+
+
+def _told(run: Run, action: str, failed: RunyardError | None) -> str:
+    if failed is None:
+        return ""
+    log.warning("%s of %s: %s", action, run.id, failed.message, extra={"action": action, **run.log_context()})
+    return failed.message
 
 
 def is_definite(error: RunyardError) -> bool:

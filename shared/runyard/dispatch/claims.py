@@ -40,7 +40,7 @@ class Claim:
 
 def claim(ports: Ports, compute: Compute, run: Run, slot: Slot) -> Claim | None:
     """Plan and prepare, then claim the run for its next attempt; ``None`` if that is not to be (the slot is freed)."""
-    plan = _plan(ports, compute, run, slot, run.attempt + 1)
+    plan = calls.plan(ports, Job(run=run, compute=compute, attempt=run.attempt + 1, slot=slot.index))
     if isinstance(plan, RunyardError):
         refuse(ports, compute, run, plan, nothing_there=True)
         return None
@@ -85,16 +85,6 @@ def _undo(ports: Ports, compute: Compute, made: Claim) -> None:
         ports.gates.put_back(compute.name, made.slot.waiting())
         wake_dispatch(ports, compute)
         return
-
-
-def _plan(ports: Ports, compute: Compute, run: Run, slot: Slot, attempt: int) -> Plan | RunyardError:
-    try:
-        target = ports.targets.get(compute.kind)
-        plan = target.plan(Job(run=run, compute=compute, attempt=attempt, slot=slot.index))
-        target.prepare(plan)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: it becomes the run's error
-        return calls.as_ours(error, f"preparing {run.id} for {compute.name}")
-    return plan
 
 
 def _claiming(run: Run, plan: Plan, slot: Slot, now: float) -> Transition:
@@ -149,7 +139,7 @@ def take_over(ports: Ports, compute: Compute, run: Run, slot: Slot) -> None:
         run = ports.runs.get(run.id) or run
         if run.state is not State.STARTING:
             return
-    plan = _plan(ports, compute, run, slot, run.attempt)
+    plan = calls.plan(ports, Job(run=run, compute=compute, attempt=run.attempt, slot=slot.index))
     if isinstance(plan, RunyardError):
         refuse(ports, compute, run, plan, nothing_there=False)
         return
