@@ -126,7 +126,7 @@ runyard:
   # New attempts after the script failed.
   retries: 0
   # New attempts after the machine was taken back.
-  on_preemption: 0
+  # on_preemption: 0    # by default 3 on a compute declared spot, else 0
 """
 
 CONDA_FILE: Final = """\
