@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
+from runyard.dispatch.claims import CLAIM
+from runyard.dispatch.retries import BACKOFF, MAX_TRIES, PATIENCE
 from runyard.runs.deadlines import DEADLINES, deadline
 from runyard.runs.states import State
 from runyard.testing import Behaviour, Cancelling, Polling
@@ -163,3 +167,19 @@ def test_a_started_job_that_its_compute_does_not_know_any_more_is_interrupted(
     expected = State.COMPLETED if retries else State.FAILED
     assert (expected, 1 + retries) == (run.state, run.attempt)
     assert "how it ended is not known" in house.story(run_id)
+
+
+def test_the_page_on_deadlines_and_retries_gives_the_numbers_of_the_code() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "retries.md").read_text()
+    rows = dict(re.findall(r"^\| `?(\w+)`?(?:, `\w+`)* \| (.+) \|$", page, re.MULTILINE))
+    for state, seconds in DEADLINES.items():
+        assert f"{seconds / 60:.0f} min" in rows[str(state)]
+    assert f"{CLAIM:.0f} s" in rows["Starting"]
+    for word, (first, most) in BACKOFF.items():
+        row = rows.get(word) or rows["capacity"]
+        if word in {"throttled", "capacity", "quota"}:
+            assert f"{PATIENCE / 3600:.0f} h" in row
+        shown = f"{first:.0f} s" if first < 60 else f"{first / 60:.0f} min"
+        assert f"{shown} doubling to {most / 60:.0f} min" in row
+    assert 10 == MAX_TRIES
+    assert "ten times" in rows["transient"]
