@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import httpx
 
 from runyard.host import Host, HostOptions
-from runyard.ports import Ports, Query
-from runyard.reconcile import is_known
+from runyard.ports import Clock, Ports, Query
+from runyard.reconcile import is_known, reconcile
 from runyard.runs.model import Run
 from runyard.services import Services, install, open_embedded
+from runyard.stores.embedded import EmbeddedStores
+from runyard.testing import ShakyQueue
 from tests.fakes import runconfig, snapshot
 
 APP = Path(__file__).parents[2] / "function_app.py"
@@ -26,15 +30,17 @@ T = TypeVar("T")
 class Yard:
     """What a test does with a running host."""
 
-    def __init__(self, root: Path, app: Path = APP) -> None:
+    def __init__(self, root: Path, app: Path = APP, *, shaky: int | None = None) -> None:
+        """``shaky``: the seed of a queue that doubles, delays, reorders and drops what it may."""
         self.root = root
         self.app = app
+        self.shaky = shaky
         self.lines: list[str] = []
         self.services: Services | None = None
         self.host: Host | None = None
 
     def up(self) -> None:
-        services = open_embedded(self.root)
+        services = self._open()
         services.token = TOKEN
         install(services)
         options = HostOptions(
@@ -49,6 +55,20 @@ class Yard:
         host.start()
         self.host = host
         assert host.wait_ready(10)
+
+    def _open(self) -> Services:
+        if self.shaky is None:
+            return open_embedded(self.root)
+        opened = EmbeddedStores.open
+
+        def shaken(root: Path, clock: Clock | None = None) -> EmbeddedStores:
+            stores = opened(root, clock)
+            queue = ShakyQueue(inner=stores.queue, seed=self.shaky or 0, longest=0.5)
+            vars(queue)["release_locks"] = stores.queue.release_locks  # what the embedded adapter has beyond its port
+            return replace(stores, queue=queue)  # type: ignore[arg-type]
+
+        with mock.patch.object(EmbeddedStores, "open", shaken):
+            return open_embedded(self.root)
 
     def down(self) -> None:
         if self.host is not None:
@@ -101,8 +121,12 @@ class Yard:
 
     def wait(self, look: Callable[[], T | None], seconds: float = PATIENCE) -> T:
         """Look again and again until there is something."""
-        deadline = time.monotonic() + seconds
+        reconciled = time.monotonic()
+        deadline = reconciled + seconds
         while (found := look()) is None or found is False:
+            if self.shaky is not None and time.monotonic() - reconciled > 0.5:
+                reconciled = time.monotonic()
+                reconcile(self.ports)  # its timer comes every 30 s
             if time.monotonic() > deadline:
                 raise AssertionError(f"not within {seconds} s; runs: {self.runs()}; the host said: {self.lines[-20:]}")
             time.sleep(0.01)
@@ -110,9 +134,9 @@ class Yard:
 
 
 @contextmanager
-def running(root: Path, app: Path = APP) -> Iterator[Yard]:
+def running(root: Path, app: Path = APP, *, shaky: int | None = None) -> Iterator[Yard]:
     """A host for the time of a block."""
-    yard = Yard(root, app)
+    yard = Yard(root, app, shaky=shaky)
     yard.up()
     try:
         yield yard
