@@ -186,3 +186,15 @@ def test_confirming_where_nothing_is_held_confirms_nothing(gates: Gates) -> None
     gates.configure("c", limit=1)
     assert frozenset() == gates.confirm("c", [slot], at=2.0)
     assert frozenset() == gates.confirm("c", [], at=2.0)
+
+
+def test_a_slot_that_is_not_as_it_was_taken_is_not_freed_by_who_saw_it_before(gates: Gates) -> None:
+    gates.configure("c", limit=1)
+    gates.wait("c", Waiting(run_id="a", priority=0, enqueued=1.0))
+    (first,) = gates.take("c", at=10.0)
+    assert gates.put_back("c", first.waiting())
+    (second,) = gates.take("c", at=20.0)
+    assert not gates.release("c", "a", taken=first.taken)
+    assert [second] == list(gates.slots("c"))
+    assert gates.release("c", "a", taken=second.taken)
+    assert not gates.release("c", "a", taken=second.taken)

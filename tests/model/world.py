@@ -9,7 +9,8 @@ import msgspec
 from msgspec.structs import replace as replace_struct
 
 from runyard.accept import accept, drop, submit
-from runyard.dispatch import dispatch
+from runyard.computes import put, undrain
+from runyard.dispatch import dispatch, request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import LockLostError, RunyardError
 from runyard.events.blob import BlobDrop
@@ -17,7 +18,7 @@ from runyard.events.submission import Submission
 from runyard.finalize.outcomes import ON_SPOT
 from runyard.ports import Compute, Ended, Message, Ports, Query
 from runyard.ports.queue import DEAD_LETTERS
-from runyard.reconcile import bury, reconcile
+from runyard.reconcile import bury, prune, reconcile, recover
 from runyard.runs.model import Handle, Origin, Run
 from runyard.runs.states import State
 from runyard.testing import (
@@ -28,7 +29,6 @@ from runyard.testing import (
     ManualClock,
     Moment,
     OnlyTargets,
-    ScriptedTarget,
     ShakyQueue,
     Step,
     Steps,
@@ -36,6 +36,7 @@ from runyard.testing import (
 )
 from runyard.watch import watch
 from tests.fakes import runconfig, snapshot
+from tests.model.swamp import Swamp
 from tests.model.worker import Worker
 
 COMPUTE = "local"
@@ -45,6 +46,7 @@ COMPUTES = (COMPUTE, SPARE)
 KIND = "scripted"
 QUEUES = (SUBMISSIONS, dispatch_queue(KIND), WATCH, DEAD_LETTERS)
 LOCK = 60.0
+DEADLINES = {"Provisioning": 200.0, "Preparing": 300.0, "Finalizing": 200.0}
 
 FALLIBLE = frozenset(f"{port}.{name}" for port in ("runs", "gates", "blobs") for name in WRITES[port]) | {
     "queue.send",
@@ -62,18 +64,23 @@ class World:
     trouble: float = 0.2
     known_beforehand: bool = True
     clock: ManualClock = field(default_factory=lambda: ManualClock(start=1_000_000_000.0))
-    frozen: list[tuple[Worker, Message]] = field(default_factory=list)
+    frozen: list[tuple[Worker, Message | None]] = field(default_factory=list)
+    """Who stands still in the midst of its work, and the message that it handles, if it is one that makes it work."""
     story: list[str] = field(default_factory=list)
     """What happened, for the message of a failing test."""
     endings: dict[str, Run] = field(default_factory=dict)
     """Every run that ended, as it was when that was seen first."""
     drops: list[BlobDrop] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    asked: list[Submission] = field(default_factory=list)
     submissions: int = 0
     slots_before: dict[str, int] = field(default_factory=dict)
+    forced: set[str] = field(default_factory=set)
+    """Runs whose cancel was forced: their scripts may go on."""
+    pruned: bool = False
 
     def __post_init__(self) -> None:
-        self.target = ScriptedTarget(
+        self.target = Swamp(
             clock=self.clock, seed=self.seed, trouble=self.trouble, known_beforehand=self.known_beforehand
         )
         self.plain = memory_ports(OnlyTargets(self.target), clock=self.clock)
@@ -85,14 +92,14 @@ class World:
             kinds=(Fault.REFUSED, Fault.LOST, Fault.TWICE),
         )
         self.ports: Ports = Steps(inner=self.faults.ports, hook=self._hook).ports
-        self.plain.computes.put(Compute(name=COMPUTE, kind=KIND, limit=self.limit))
+        self.plain.computes.put(Compute(name=COMPUTE, kind=KIND, limit=self.limit, deadlines=DEADLINES))
         self.plain.gates.configure(COMPUTE, limit=self.limit)
-        self.plain.computes.put(Compute(name=SPARE, kind=KIND, limit=1, spot=True))
+        self.plain.computes.put(Compute(name=SPARE, kind=KIND, limit=1, spot=True, deadlines=DEADLINES))
         self.plain.gates.configure(SPARE, limit=1)
 
     # What may happen.
 
-    def drop_blob(self, *, retries: int, priority: int) -> None:
+    def drop_blob(self, *, retries: int, priority: int, stop: int | None = None) -> None:
         config = _config(retries, priority)
         name = f"exp/{len(self.drops)}.zip"
         info = self.plain.blobs.put("snapshots", name, snapshot(config=config))
@@ -100,11 +107,12 @@ class World:
             container="snapshots", name=name, etag=info.etag, size=info.size, modified=info.modified, event_id="e"
         )
         self.drops.append(event)
-        self._tried(lambda: drop(self.ports, event))
+        self.attempt(lambda: drop(self.ports, event), stop)
 
-    def call_api(self, *, retries: int, priority: int) -> None:
+    def call_api(self, *, retries: int, priority: int, stop: int | None = None) -> None:
         submission = self._submission(retries, priority)
-        self._tried(lambda: submit(self.ports, submission, origin=Origin(source="api", name="me")))
+        self.asked.append(submission)
+        self.attempt(lambda: submit(self.ports, submission, origin=Origin(source="api", name="me")), stop)
 
     def send_submission(self, *, retries: int, priority: int) -> None:
         submission = self._submission(retries, priority)
@@ -121,6 +129,9 @@ class World:
     def repeat_event(self, number: int) -> None:
         if self.drops:
             self._tried(lambda: drop(self.ports, self.drops[number % len(self.drops)], source="sweep"))
+        if self.asked:
+            again = self.asked[number % len(self.asked)]
+            self._tried(lambda: submit(self.ports, again, origin=Origin(source="api", name="me")))
         if self.bodies:
             self.queue.send(SUBMISSIONS, self.bodies[number % len(self.bodies)], durable=True)
 
@@ -139,19 +150,51 @@ class World:
         worker.kill()
         assert isinstance(worker.error, Crash)
 
-    def configure(self, limit: int, *, paused: bool) -> None:
-        self.plain.computes.put(Compute(name=COMPUTE, kind=KIND, limit=limit, paused=paused))
-        self.plain.gates.configure(COMPUTE, limit=limit, paused=paused)
+    def configure(self, limit: int, *, paused: bool, stop: int | None = None) -> None:
+        self.attempt(lambda: put(self.ports, COMPUTE, limit=limit, paused=paused), stop)
 
-    def attempt(self, act: Callable[[], object]) -> None:
-        """Do something that a fault may interrupt: a timer or a caller, who comes again or does not."""
-        self._tried(act)
+    def cancel(self, number: int, *, force: bool, stop: int | None = None) -> None:
+        runs = self.runs()
+        if not runs:
+            return
+        run = runs[number % len(runs)]
+        if force and not run.has_ended:
+            self.forced.add(run.id)
+        self.attempt(lambda: request_cancel(self.ports, run.id, who="me", force=force), stop)
+
+    def prune(self, *, keep: int, stop: int | None = None) -> None:
+        self.pruned = True
+        self.attempt(lambda: prune(self.ports, runs_older_than=0.0, keep=keep), stop)
+
+    def take_over(self, stop: int | None = None) -> None:
+        """The host is gone with all that it did, and the next one begins; it may be killed in the midst of that, too."""
+        while self.frozen:
+            self.kill(0)
+        self.attempt(lambda: recover(self.ports), stop)
+        while self.frozen:
+            self.kill(0)
+
+    def attempt(self, act: Callable[[], object], stop_after: int | None = None) -> None:
+        """Do something that a fault may interrupt, perhaps only so far: a timer or a caller, who comes again or does not."""
+        if stop_after is None:
+            self._tried(act)
+        else:
+            self._begin(Worker(f"act {len(self.story)}", act), None, stop_after)
 
     def _tried(self, act: Callable[[], object]) -> None:
         try:
             act()
         except RunyardError as error:
             self.story.append(f"  failed: {error.message}")
+
+    def live(self, seconds: float) -> None:
+        """Let all live on for so long but those who stand still."""
+        until = self.clock.now() + seconds
+        while self.clock.now() < until:
+            self.clock.advance(min(20.0, until - self.clock.now()))
+            self._tried(lambda: reconcile(self.ports))
+            for queue in QUEUES:
+                self.handle_all(queue)
 
     # The host.
 
@@ -174,13 +217,15 @@ class World:
             else:
                 self._complete(message)
             return
-        worker = Worker(f"{message.queue} {len(self.story)}", self._work(message))
+        self._begin(Worker(f"{message.queue} {len(self.story)}", self._work(message)), message, stop_after)
+
+    def _begin(self, worker: Worker, message: Message | None, stop_after: int) -> None:
         self.frozen.append((worker, message))  # the hook must find it
         worker.go(stop_after)
         self.frozen.remove((worker, message))
         self._after(worker, message)
 
-    def _after(self, worker: Worker, message: Message) -> None:
+    def _after(self, worker: Worker, message: Message | None) -> None:
         if not worker.done:
             self.frozen.append((worker, message))
         elif worker.error is None:
@@ -190,14 +235,18 @@ class World:
         else:
             raise worker.error
 
-    def _complete(self, message: Message) -> None:
+    def _complete(self, message: Message | None) -> None:
+        if message is None:
+            return
         try:
             self.queue.complete(message)
         except LockLostError:
             self.story.append("  its lock was lost")
 
-    def _give_back(self, message: Message, error: RunyardError) -> None:
+    def _give_back(self, message: Message | None, error: RunyardError) -> None:
         self.story.append(f"  failed: {error.message}")
+        if message is None:
+            return
         try:
             self.queue.abandon(message)
         except LockLostError:
@@ -224,7 +273,7 @@ class World:
             self._check_gate(compute, runs)
 
     def _check_endings(self, runs: dict[str, Run]) -> None:
-        going = {ran.run_id for compute in COMPUTES for ran in self.target.running(compute)}
+        going = {ran.run_id for compute in COMPUTES for ran in self.target.running(compute)} - self.forced
         for run in runs.values():
             if not run.has_ended:
                 continue
@@ -235,11 +284,13 @@ class World:
             )  # what is told of it later makes events, and no other ending
             assert kept == run, self.tell(f"the ending of {run.id} changed from {first} to {run}")
             self._check_truth(run)
-        assert set(self.endings) <= set(runs), self.tell("a run that ended is gone")
+        assert self.pruned or set(self.endings) <= set(runs), self.tell("a run that ended is gone")
 
     def _check_truth(self, run: Run) -> None:
         if run.state is State.CANCELED:
             assert run.cancel_requested, self.tell(f"{run.id} is Canceled, and nobody asked for it")
+        if run.id in self.forced:
+            return
         if run.attempt == 0:
             assert run.state is not State.COMPLETED, self.tell(f"{run.id} completed without an attempt")
             return
@@ -253,9 +304,10 @@ class World:
         for ran in self.target.executions:
             by_run.setdefault(ran.run_id, []).append(ran.attempt)
         for run_id, attempts in by_run.items():
-            assert run_id in runs, self.tell(f"{run_id} ran, and there is no such run")
+            run = runs.get(run_id) or self.endings.get(run_id)
+            assert run is not None, self.tell(f"{run_id} ran, and there is no such run")
             assert len(attempts) == len(set(attempts)), self.tell(f"an attempt of {run_id} ran twice: {attempts}")
-            spec = runs[run_id].spec
+            spec = run.spec
             allowed = 1 + (spec.retries if spec else 0) + ON_SPOT
             assert len(attempts) <= allowed, self.tell(f"{run_id} ran {len(attempts)} times, and asked for {allowed}")
 
@@ -263,7 +315,7 @@ class World:
         gate = self.plain.gates.get(compute)
         slots = {slot.run_id for slot in self.plain.gates.slots(compute)}
         assert gate is not None
-        going = [ran.run_id for ran in self.target.running(compute)]
+        going = [ran.run_id for ran in self.target.running(compute) if ran.run_id not in self.forced]
         assert set(going) <= slots, self.tell(f"{going} run, and the slots are those of {slots}")
         assert len(going) == len(set(going)), self.tell(f"a run runs twice at a time: {going}")
         most = max(gate.limit, self.slots_before.get(compute, 0))
@@ -288,6 +340,7 @@ class World:
         self.faults.calm()
         while self.frozen:
             self.thaw(0, 1_000_000)
+        undrain(self.ports)
         self.configure(self.limit, paused=False)
         if lose_messages:
             for queue in (dispatch_queue(KIND), WATCH):
@@ -318,7 +371,7 @@ class World:
         for compute in COMPUTES:
             left += [f"{slot.run_id} holds a slot" for slot in gates.slots(compute)]
             left += [f"{entry.run_id} waits" for entry in gates.waiting(compute)]
-            left += [f"{ran.run_id} runs" for ran in self.target.running(compute)]
+            left += [f"{ran.run_id} runs" for ran in self.target.running(compute) if ran.run_id not in self.forced]
         return left + [
             f"{count} on {queue}" for queue, count in self.plain.queue.counts().items() if queue == SUBMISSIONS
         ]

@@ -14,11 +14,12 @@ from runyard.accept import messages
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
 from runyard.dispatch.cancel import cancel_waiting
+from runyard.dispatch.slots import entry_of
 from runyard.dispatch.wakes import wake_for_new
 from runyard.errors import ConfigError, ConflictError, EventError
 from runyard.events.blob import BlobDrop, experiment_of
 from runyard.events.submission import Submission, parse_submission
-from runyard.ports import Ports, Waiting
+from runyard.ports import Ports
 from runyard.runs.failures import failure
 from runyard.runs.identity import identity, run_id
 from runyard.runs.model import Origin, Run
@@ -217,8 +218,7 @@ def _with(run: Run, resolved: Resolved) -> Run:
 
 
 def _wait(ports: Ports, run: Run) -> None:
-    entry = Waiting(run_id=run.id, priority=run.priority, enqueued=run.created, not_before=run.not_before or 0.0)
-    ports.gates.wait(run.compute, entry)
+    ports.gates.wait(run.compute, entry_of(run))
 
 
 def _queued(ports: Ports, run: Run) -> Move:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_claim
 from typing import Final
 
 from msgspec.structs import replace
@@ -12,8 +13,9 @@ from msgspec.structs import replace
 from runyard.dispatch import calls
 from runyard.dispatch.attempts import newest
 from runyard.dispatch.cancel import end_unstarted, press
-from runyard.dispatch.refusals import refuse
+from runyard.dispatch.refusals import Refusal, refuse
 from runyard.dispatch.retries import MAX_TRIES
+from runyard.dispatch.slots import let_slot_go
 from runyard.dispatch.wakes import wake_dispatch
 from runyard.errors import ConflictError, RunyardError
 from runyard.ports import Compute, Job, Plan, Ports, Slot
@@ -42,7 +44,7 @@ def claim(ports: Ports, compute: Compute, run: Run, slot: Slot) -> Claim | None:
     """Plan and prepare, then claim the run for its next attempt; ``None`` if that is not to be (the slot is freed)."""
     plan = calls.plan(ports, Job(run=run, compute=compute, attempt=run.attempt + 1, slot=slot.index))
     if isinstance(plan, RunyardError):
-        refuse(ports, compute, run, plan, nothing_there=True)
+        refuse(ports, compute, Refusal(run, slot, plan, nothing_there=True))
         return None
     try:
         claimed = ports.runs.transition(_claiming(run, plan, slot, ports.clock.now()), durable=True)
@@ -59,11 +61,12 @@ def confirmed(ports: Ports, compute: Compute, claims: Sequence[Claim]) -> Sequen
     A dispatcher that was frozen before its claim may find that its slot was given back meanwhile (``watch`` does that), and be
     somebody else's now.
     """
-    held = ports.gates.confirm(compute.name, [made.slot for made in claims], at=ports.clock.now())
+    now = ports.clock.now()
+    held = ports.gates.confirm(compute.name, [made.slot for made in claims], at=now)
     for made in claims:
         if made.run.id not in held:
             _undo(ports, compute, made)
-    return [made for made in claims if made.run.id in held]
+    return [replace_claim(made, slot=replace_claim(made.slot, taken=now)) for made in claims if made.run.id in held]
 
 
 def _undo(ports: Ports, compute: Compute, made: Claim) -> None:
@@ -77,12 +80,14 @@ def _undo(ports: Ports, compute: Compute, made: Claim) -> None:
         )
         # The entry is first, as everywhere; if another dispatcher has the run's slot, it is put back to it.
         ports.gates.wait(compute.name, made.slot.waiting())
+        others = [slot for slot in ports.gates.slots(compute.name) if slot.run_id == made.run.id]
         try:
             ports.runs.transition(change)
         except ConflictError:
             current = ports.runs.get(made.run.id)
             continue
-        ports.gates.put_back(compute.name, made.slot.waiting())
+        for other in others:
+            ports.gates.put_back(compute.name, made.slot.waiting(), taken=other.taken)
         wake_dispatch(ports, compute)
         return
 
@@ -117,8 +122,10 @@ def _claiming(run: Run, plan: Plan, slot: Slot, now: float) -> Transition:
 def _claimed_by_another(ports: Ports, compute: Compute, run_id: str, slot: Slot) -> None:
     """A cancel request, or another dispatcher with a late wake, was first: the slot goes where the run now is."""
     fresh = ports.runs.get(run_id)
-    if fresh is None or fresh.has_ended or fresh.compute != compute.name:
-        ports.gates.release(compute.name, run_id)
+    if fresh is None:
+        ports.gates.release(compute.name, run_id, taken=slot.taken)
+    elif fresh.has_ended or fresh.compute != compute.name:
+        let_slot_go(ports, compute, fresh, slot)
     elif fresh.state is State.QUEUED:
         ports.gates.put_back(compute.name, slot.waiting(), taken=slot.taken)
     else:
@@ -134,14 +141,14 @@ def take_over(ports: Ports, compute: Compute, run: Run, slot: Slot) -> None:
     """
     if run.taken_over >= MAX_TRIES:
         why = RunyardError(f"{compute.name} was handed the run {run.taken_over} times and never had it; look there")
-        if refuse(ports, compute, run, why, nothing_there=False):
+        if refuse(ports, compute, Refusal(run, slot, why)):
             return
         run = ports.runs.get(run.id) or run
         if run.state is not State.STARTING:
             return
     plan = calls.plan(ports, Job(run=run, compute=compute, attempt=run.attempt, slot=slot.index))
     if isinstance(plan, RunyardError):
-        refuse(ports, compute, run, plan, nothing_there=False)
+        refuse(ports, compute, Refusal(run, slot, plan))
         return
     now = ports.clock.now()
     move = Move(
@@ -160,7 +167,8 @@ def hand_over(ports: Ports, compute: Compute, claims: Sequence[Claim]) -> None:
     results = calls.submit_many(ports, compute, [made.plan for made in claims])
     for made, result in zip(claims, results, strict=True):
         if isinstance(result, RunyardError):
-            refuse(ports, compute, made.run, result, nothing_there=made.first and calls.is_definite(result))
+            nothing_there = made.first and calls.is_definite(result)
+            refuse(ports, compute, Refusal(made.run, made.slot, result, nothing_there=nothing_there))
         elif made.plan.handle is None:
             _store_handle(ports, compute, made.run, result)
 

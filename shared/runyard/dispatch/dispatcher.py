@@ -6,6 +6,7 @@ from typing import Final
 
 from runyard.dispatch.cancel import cancel_waiting
 from runyard.dispatch.claims import Claim, claim, confirmed, hand_over
+from runyard.dispatch.slots import let_slot_go
 from runyard.dispatch.wakes import read_wake, send_tick, wake_dispatch, wake_dispatch_later, wake_for_next
 from runyard.ports import Compute, Ports, Slot
 from runyard.runs.states import State
@@ -40,13 +41,11 @@ def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
         _put_back_rowless(ports, compute, slot)
         return None
     if run.has_ended or run.compute != compute.name:
-        ports.gates.release(compute.name, run.id)
-        wake_for_next(ports, compute)
+        let_slot_go(ports, compute, run, slot)
         return None
     if run.cancel_requested and run.state is State.QUEUED:
         cancel_waiting(ports, run, who="dispatch")
-        ports.gates.release(compute.name, run.id)
-        wake_for_next(ports, compute)
+        let_slot_go(ports, compute, run, slot)
         return None
     if run.state is not State.QUEUED:
         return None  # on its compute already: the poll of its slot decides what is next

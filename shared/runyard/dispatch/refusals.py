@@ -7,15 +7,16 @@ there. The start register decides (DESIGN §3.1).
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runyard.dispatch import calls
 from runyard.dispatch.attempts import ended_as, newest
 from runyard.dispatch.retries import MAX_TRIES, block_of, retry_delay
-from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_for_next
+from runyard.dispatch.slots import entry_of, let_slot_go
+from runyard.dispatch.wakes import wake_dispatch_later, wake_for_next
 from runyard.errors import ConflictError, RunyardError
-from runyard.ports import Compute, Ports, Waiting
+from runyard.ports import Compute, Ports, Slot
 from runyard.runs.failures import failure
 from runyard.runs.model import Attempt, Run
 from runyard.runs.moves import Move, transition
@@ -24,26 +25,36 @@ from runyard.runs.states import State
 log = logging.getLogger(__name__)
 
 
-def refuse(ports: Ports, compute: Compute, run: Run, error: RunyardError, *, nothing_there: bool) -> bool:
-    """Write down that a compute did not take a run, and what is next.
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A compute did not take a run."""
 
-    Args:
-        ports: The outside.
-        compute: Whose slot the run holds.
-        run: As the caller knows it: ``Queued`` (not claimed yet) or on the compute. If it changed since, nothing is done.
-        error: Why.
-        nothing_there: Whether it is certain that the compute has no job of the newest attempt and will have none.
+    run: Run
+    """As the caller knows it: ``Queued`` (not claimed yet) or on the compute. If it changed since, nothing is done."""
+    slot: Slot
+    """The one that it holds, as the caller knows it."""
+    error: RunyardError
+    """Why."""
+    nothing_there: bool = field(default=False, kw_only=True)
+    """Whether it is certain that the compute has no job of the newest attempt and will have none."""
+    voided: Attempt | None = field(default=None, kw_only=True)
+    """The attempt that was used up by making sure."""
+
+
+def refuse(ports: Ports, compute: Compute, refused: Refusal) -> bool:
+    """Write down that a compute did not take a run, and what is next.
 
     Returns:
         Whether something else follows for the run; ``False``: it stays where it is, as its script started or nobody knows.
     """
+    run = refused.run
     try:
-        attempt = None
-        if not nothing_there and run.state is not State.QUEUED:
+        if not refused.nothing_there and run.state is not State.QUEUED:
             attempt = newest(ports, run)
-            if attempt is not None and not _is_settled(ports, compute, run, attempt, error):
+            if attempt is not None and not _is_settled(ports, compute, run, attempt, refused.error):
                 return False
-        _go_on(ports, compute, run, error, attempt)
+            refused = replace(refused, voided=attempt)
+        _go_on(ports, compute, refused)
     except ConflictError:
         log.info("%s changed while its refusal was written; the next poll decides", run.id, extra={"action": "refuse"})
     return True
@@ -64,18 +75,19 @@ def _is_settled(ports: Ports, compute: Compute, run: Run, attempt: Attempt, erro
     return False
 
 
-def _go_on(ports: Ports, compute: Compute, run: Run, error: RunyardError, voided: Attempt | None) -> None:
-    """Another compute, later, or never. ``voided``: the attempt that was used up by making sure."""
-    now = ports.clock.now()
-    delay = retry_delay(run, error, now)
+def _go_on(ports: Ports, compute: Compute, refused: Refusal) -> None:
+    """Another compute, later, or never."""
+    run, error = refused.run, refused.error
+    delay = retry_delay(run, error, ports.clock.now())
     if delay is None or run.cancel_requested:
-        _fail(ports, compute, run, error, voided)
+        _fail(ports, compute, refused)
         return
     other = _fallback(ports, compute, run) if error.error_class in {"capacity", "quota"} else None
-    if other is not None and (voided is not None or run.state is State.QUEUED or _void_newest(ports, compute, run)):
-        _move_over(ports, compute, other, run, error, delay)
+    settled = refused.voided is not None or run.state is State.QUEUED
+    if other is not None and (settled or _void_newest(ports, compute, run)):
+        _move_over(ports, compute, other, refused, delay)
     else:
-        _try_later(ports, compute, run, error, delay, voided)
+        _try_later(ports, compute, refused, delay)
 
 
 def _void_newest(ports: Ports, compute: Compute, run: Run) -> bool:
@@ -84,32 +96,30 @@ def _void_newest(ports: Ports, compute: Compute, run: Run) -> bool:
     return attempt is None or calls.void(ports, compute, attempt, "the run went to another compute") is True
 
 
-def _fail(ports: Ports, compute: Compute, run: Run, error: RunyardError, voided: Attempt | None) -> None:
+def _fail(ports: Ports, compute: Compute, refused: Refusal) -> None:
     """End it: ``Canceled`` if that was asked for, else ``Failed`` with the error."""
-    now = ports.clock.now()
-    row = ended_as(voided, "void", now)
+    run, now = refused.run, ports.clock.now()
+    row = ended_as(refused.voided, "void", now)
     if run.cancel_requested:
         move = Move(state=State.CANCELED, reason="canceled before it started", at=now)
         ports.runs.transition(transition(run, [move], who="dispatch", row=row, claimed_until=None))
     else:
-        failed, why = failure(error, now)
+        failed, why = failure(refused.error, now)
         ports.runs.transition(transition(run, [failed], who="dispatch", row=row, error=why, claimed_until=None))
     calls.clean_up(ports, run, run.handle)
     ports.gates.release(compute.name, run.id)
     wake_for_next(ports, compute)
 
 
-def _try_later(
-    ports: Ports, compute: Compute, run: Run, error: RunyardError, delay: float, voided: Attempt | None
-) -> None:
+def _try_later(ports: Ports, compute: Compute, refused: Refusal, delay: float) -> None:
     """Back to its old place on the waiting list, to be passed over until the delay is over."""
-    now = ports.clock.now()
+    run, error, now = refused.run, refused.error, ports.clock.now()
     count = f"; try {run.tries + 1} of {MAX_TRIES}" if error.error_class == "transient" else ""
     reason = f"{error.message}; tried again in {delay:.0f} s{count}"
-    stored = _back(ports, run, reason, now=now, not_before=now + delay, voided=voided)
-    if voided is not None:  # else nothing of it is there
+    stored = _back(ports, run, reason, now=now, not_before=now + delay, voided=refused.voided)
+    if refused.voided is not None:  # else nothing of it is there
         calls.clean_up(ports, run, run.handle)
-    ports.gates.put_back(compute.name, entry_of(stored))
+    ports.gates.put_back(compute.name, entry_of(stored), taken=refused.slot.taken)
     if (block := block_of(error.error_class, delay)) > 0:
         ports.gates.block(compute.name, until=now + block, reason=error.message)
     else:
@@ -163,37 +173,33 @@ def _fallback(ports: Ports, compute: Compute, run: Run) -> Compute | None:
     return None
 
 
-def _move_over(ports: Ports, compute: Compute, other: Compute, run: Run, error: RunyardError, delay: float) -> None:
-    """To another compute's waiting list. Written in this order, a crash leaves an entry too many, never one too few."""
-    now = ports.clock.now()
+def _move_over(ports: Ports, compute: Compute, other: Compute, refused: Refusal, delay: float) -> None:
+    """To another compute's waiting list.
+
+    Until it has its entry there, it has the slot here, and who polls this compute does the rest. An entry that came before the
+    row would be thrown away there by who finds that the run is elsewhere.
+    """
+    run, error, now = refused.run, refused.error, ports.clock.now()
     back_to_first = other.name in run.passed
     wait = delay if back_to_first else 0.0
     passed = () if back_to_first else (*run.passed, compute.name)
-    not_before = now + wait if wait else None
-    ports.gates.wait(other.name, replace(entry_of(run), not_before=not_before or 0.0))
     when = f"; tried again in {wait:.0f} s" if wait else ""
     row = ended_as(newest(ports, run), "void", now) if run.state is not State.QUEUED else None
-    _back(
+    moved = _back(
         ports,
         run,
         f"{error.message}; it now waits for {other.name}{when}",
         now=now,
-        not_before=not_before,
+        not_before=now + wait if wait else None,
         voided=row,
         compute=other.name,
         kind=other.kind,
         passed=passed,
     )
     calls.clean_up(ports, run, run.handle)
-    ports.gates.release(compute.name, run.id)
-    ports.gates.block(compute.name, until=now + block_of(error.error_class, delay), reason=error.message)
-    wake_dispatch_later(ports, compute, block_of(error.error_class, delay))
+    block = block_of(error.error_class, delay)
+    ports.gates.block(compute.name, until=now + block, reason=error.message)
+    let_slot_go(ports, compute, moved, refused.slot)
+    wake_dispatch_later(ports, compute, block)
     if wait:
         wake_dispatch_later(ports, other, wait)
-    else:
-        wake_dispatch(ports, other)
-
-
-def entry_of(run: Run) -> Waiting:
-    """A run's entry on a waiting list: its place is that of its age, wherever it goes."""
-    return Waiting(run_id=run.id, priority=run.priority, enqueued=run.created, not_before=run.not_before or 0.0)

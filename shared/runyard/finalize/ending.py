@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from runyard.dispatch import calls
 from runyard.dispatch.attempts import last_handled, newest
+from runyard.dispatch.slots import entry_of
 from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_for_next
 from runyard.errors import ConflictError
 from runyard.finalize.logged import RUNS, read_logged
 from runyard.finalize.outcomes import Again, another_attempt, failure_of, final, story
-from runyard.ports import Compute, Ended, Ports, Slot, Waiting
+from runyard.ports import Compute, Ended, Ports, Slot
 from runyard.runs.deadlines import deadline
 from runyard.runs.model import Attempt, Run, RunError
 from runyard.runs.moves import Move, Transition, transition
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 __all__ = ["RUNS", "collecting_is_overdue", "finish", "finish_overdue", "free_slot", "let_go"]
 
 
-def finish(ports: Ports, compute: Compute, run: Run, seen: Ended) -> None:
+def finish(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Ended) -> None:
     """End the run as its attempt ended, or queue it again if another attempt is due.
 
     Raises:
@@ -50,12 +51,12 @@ def finish(ports: Ports, compute: Compute, run: Run, seen: Ended) -> None:
     log.log(level, "%s: %s, %s", run.id, stored.status, stored.reason, extra={"action": "end", **stored.log_context()})
     if again is not None:
         calls.clean_up(ports, stored, run.handle)
-        _queue_again(ports, compute, stored, again.delay)
+        _queue_again(ports, compute, stored, slot, again.delay)
     else:
         let_go(ports, compute, stored)
 
 
-def finish_overdue(ports: Ports, compute: Compute, run: Run) -> None:
+def finish_overdue(ports: Ports, compute: Compute, run: Run, slot: Slot) -> None:
     """End a run whose files could not be collected within their deadline, and whose compute does not answer any more."""
     row = newest(ports, run)
     if row is None or run.handle is None:
@@ -70,7 +71,7 @@ def finish_overdue(ports: Ports, compute: Compute, run: Run) -> None:
         ended=row.ended,
         collected=False,
     )
-    finish(ports, compute, run, seen)
+    finish(ports, compute, run, slot, seen)
 
 
 def collecting_is_overdue(run: Run, compute: Compute, now: float) -> bool:
@@ -123,9 +124,8 @@ def _requeue(ports: Ports, run: Run, seen: Ended, again: Again) -> Transition:
     return transition(run, moves, who="watch", row=row, handle=None, claimed_until=None, **_UNSEEN, **changes)
 
 
-def _queue_again(ports: Ports, compute: Compute, run: Run, delay: float) -> None:
-    entry = Waiting(run_id=run.id, priority=run.priority, enqueued=run.created, not_before=run.not_before or 0.0)
-    ports.gates.put_back(compute.name, entry)
+def _queue_again(ports: Ports, compute: Compute, run: Run, slot: Slot, delay: float) -> None:
+    ports.gates.put_back(compute.name, entry_of(run), taken=slot.taken)
     if delay:
         wake_dispatch_later(ports, compute, delay)
         wake_for_next(ports, compute)

@@ -136,8 +136,15 @@ class Gates(Protocol):
         """How many slots are free; 0 while paused or draining, or if there is no such gate."""
         ...
 
-    def release(self, compute: str, run_id: str) -> bool:
-        """Free the run's slot; whether it held one."""
+    def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
+        """Free the run's slot; whether it held one.
+
+        Args:
+            compute: Whose gate.
+            run_id: Whose slot.
+            taken: Only if the slot is still as it was taken then (``Slot.taken``), and was not confirmed since: whoever stood
+                still may find that the run came back and holds another.
+        """
         ...
 
     def put_back(self, compute: str, entry: Waiting, *, taken: float | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runyard.dispatch.slots import let_slot_go
 from runyard.dispatch.wakes import WATCH, nudge, wake_dispatch
 from runyard.errors import ConflictError
 from runyard.finalize import give_back
@@ -27,7 +28,9 @@ def recover(ports: Ports) -> None:
 
 def _free_or_expire(ports: Ports, compute: Compute, slot: Slot) -> None:
     run = ports.runs.get(slot.run_id)
-    if run is None or run.state in {State.NOT_STARTED, State.QUEUED}:
+    if run is not None and run.compute and run.compute != compute.name:
+        let_slot_go(ports, compute, run, slot)
+    elif run is None or run.state in {State.NOT_STARTED, State.QUEUED}:
         give_back(ports, compute, run, slot)
     elif run.state is State.STARTING:
         now = ports.clock.now()

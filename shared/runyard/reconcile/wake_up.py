@@ -51,6 +51,8 @@ def _work_without_wake(ports: Ports, compute: Compute, gate: Gate) -> int:
     for entry in ports.gates.waiting(compute.name, limit=100):
         if now - entry.enqueued > ORPHANED and ports.runs.get(entry.run_id) is None:
             ports.gates.leave(compute.name, entry.run_id)
+            if ports.runs.get(entry.run_id) is not None:  # accept wrote it just now, and saw the entry there
+                ports.gates.wait(compute.name, entry)
     if gate.taken >= gate.limit:
         return 0
     wake_dispatch(ports, compute)

@@ -42,14 +42,14 @@ def _follow(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Observat
     """Do what an observation asks for; whether the run goes on as before."""
     match seen:
         case Ended():
-            finish(ports, compute, run, seen)
+            finish(ports, compute, run, slot, seen)
             return False
         case Running():
-            return not give_up_if_overdue(ports, compute, _advance(ports, run, seen), seen)
+            return not give_up_if_overdue(ports, compute, _advance(ports, run, seen), slot, seen)
         case Absent():
             return not _missing(ports, compute, run, slot, seen)
         case Unreachable():
-            return not _unheard(ports, compute, run, seen)
+            return not _unheard(ports, compute, run, slot, seen)
 
 
 def note(ports: Ports, run: Run, reason: str) -> None:
@@ -79,17 +79,17 @@ def _missing(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Absent)
     if not missing(ports, run, seen.detail or "no such job"):
         return False
     if (ending := gone(ports, compute, run)) is not None:
-        finish(ports, compute, run, ending)
+        finish(ports, compute, run, slot, ending)
     return True
 
 
-def _unheard(ports: Ports, compute: Compute, run: Run, seen: Unreachable) -> bool:
+def _unheard(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Unreachable) -> bool:
     """The compute does not answer; whether all that can be done has been."""
     if collecting_is_overdue(run, compute, ports.clock.now()):
-        finish_overdue(ports, compute, run)
+        finish_overdue(ports, compute, run, slot)
         return True
     silent(ports, run, seen.detail or "it does not answer")
-    return give_up_if_overdue(ports, compute, run, None)
+    return give_up_if_overdue(ports, compute, run, slot, None)
 
 
 def _advance(ports: Ports, run: Run, seen: Running) -> Run:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from runyard.dispatch.cancel import press
-from runyard.dispatch.refusals import refuse
+from runyard.dispatch.refusals import Refusal, refuse
 from runyard.errors import CapacityError
 from runyard.finalize import finish
-from runyard.ports import Compute, Ended, Ports, Running
+from runyard.ports import Compute, Ended, Ports, Running, Slot
 from runyard.runs.deadlines import deadline
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
@@ -18,18 +18,19 @@ GRACE: Final = 600.0
 """Seconds beyond its maximum duration after which a run that is not heard of has surely been ended by its runner."""
 
 
-def give_up_if_overdue(ports: Ports, compute: Compute, run: Run, seen: Running | None) -> bool:
+def give_up_if_overdue(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Running | None) -> bool:
     """Do what a state's deadline asks for once it is over; whether nothing else is to be done about the run now.
 
     Args:
         ports: The outside.
         compute: Where it is.
         run: As just written.
+        slot: The one that it holds there.
         seen: What its compute says; ``None`` if it does not answer.
     """
     now = ports.clock.now()
     if run.state is State.NOT_RESPONDING and seen is None:
-        return _outlived(ports, compute, run, now)
+        return _outlived(ports, compute, run, slot, now)
     most = deadline(run.state, compute.deadlines)
     if most is None or seen is None or now - run.since <= most or run.giving_up is not None:
         return False
@@ -37,7 +38,7 @@ def give_up_if_overdue(ports: Ports, compute: Compute, run: Run, seen: Running |
         why = (
             f"{compute.name} had no machine for it within {most / 60:.0f} min ({seen.detail or 'it does not say why'})"
         )
-        refuse(ports, compute, run, CapacityError(why), nothing_there=False)
+        refuse(ports, compute, Refusal(run, slot, CapacityError(why)))
         return True
     if run.state is State.PREPARING:
         _stop_preparing(ports, run, seen, most)
@@ -57,7 +58,7 @@ def _stop_preparing(ports: Ports, run: Run, seen: Running, most: float) -> None:
     press(ports, ports.runs.transition(transition(run, [move], who="watch", giving_up=error)))
 
 
-def _outlived(ports: Ports, compute: Compute, run: Run, now: float) -> bool:
+def _outlived(ports: Ports, compute: Compute, run: Run, slot: Slot, now: float) -> bool:
     """A run that is not heard of ends by the clock alone only when its own maximum duration is long over."""
     longest = run.spec.max_duration if run.spec is not None else None
     if longest is None or run.started is None or now < run.started + longest + GRACE:
@@ -77,5 +78,5 @@ def _outlived(ports: Ports, compute: Compute, run: Run, now: float) -> bool:
         ended=now,
         log_complete=False,
     )
-    finish(ports, compute, run, seen)
+    finish(ports, compute, run, slot, seen)
     return True

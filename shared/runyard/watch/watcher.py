@@ -8,7 +8,8 @@ from typing import Final
 from runyard.dispatch import calls
 from runyard.dispatch.cancel import end_unstarted
 from runyard.dispatch.claims import CLAIM, take_over
-from runyard.dispatch.wakes import read_tick, send_tick, wake_for_next
+from runyard.dispatch.slots import let_slot_go
+from runyard.dispatch.wakes import read_tick, send_tick
 from runyard.finalize import give_back, let_go
 from runyard.ports import Compute, Ports, Slot
 from runyard.runs.model import Handle, Run
@@ -70,8 +71,7 @@ def _is_for_polling(ports: Ports, compute: Compute, run: Run, slot: Slot) -> boo
     if run.has_ended:
         let_go(ports, compute, run)
     elif run.compute != compute.name:  # it went on to a fallback, and who moved it died before the last step
-        if ports.gates.release(compute.name, run.id):
-            wake_for_next(ports, compute)
+        let_slot_go(ports, compute, run, slot)
     elif run.state in {State.NOT_STARTED, State.QUEUED}:
         _give_back(ports, compute, run, slot)
     elif run.cancel_requested and end_unstarted(ports, compute, run):

@@ -39,8 +39,7 @@ _AHEAD: Final = (
 )
 _LEAVE: Final = "DELETE FROM waiting WHERE compute = ? AND run_id = ?"
 _FILL: Final = "INSERT INTO slots (compute, run_id, number, taken, priority, enqueued) VALUES (?, ?, ?, ?, ?, ?)"
-_RELEASE: Final = "DELETE FROM slots WHERE compute = ? AND run_id = ?"
-_RELEASE_AS_TAKEN: Final = "DELETE FROM slots WHERE compute = ?1 AND run_id = ?2 AND (?3 IS NULL OR taken = ?3)"
+_RELEASE: Final = "DELETE FROM slots WHERE compute = ?1 AND run_id = ?2 AND (?3 IS NULL OR taken = ?3)"
 _CONFIRM: Final = "UPDATE slots SET taken = ?1 WHERE compute = ?2 AND run_id = ?3 AND taken IN (?4, ?1)"
 _ROOM: Final = (
     "SELECT slot_limit - (SELECT count(*) FROM slots WHERE compute = ?1) FROM gates"
@@ -164,15 +163,15 @@ class EmbeddedGates:
         rows = self._database.look(_ROOM, (compute,))
         return max(rows[0][0], 0) if rows else 0
 
-    def release(self, compute: str, run_id: str) -> bool:
-        """Free the run's slot; whether it held one."""
-        return self._database.write(_run(_RELEASE, compute, run_id)) > 0
+    def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
+        """Free the run's slot; see the port."""
+        return self._database.write(_run(_RELEASE, compute, run_id, taken)) > 0
 
     def put_back(self, compute: str, entry: Waiting, *, taken: float | None = None) -> bool:
         """Move a run from its slot back to the waiting list, in one step; see the port."""
 
         def work(db: sqlite3.Connection) -> bool:
-            if db.execute(_RELEASE_AS_TAKEN, (compute, entry.run_id, taken)).rowcount == 0:
+            if db.execute(_RELEASE, (compute, entry.run_id, taken)).rowcount == 0:
                 return False
             db.execute(_WAIT, _row(compute, entry))
             return True

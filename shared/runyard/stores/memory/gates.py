@@ -152,11 +152,15 @@ class MemoryGates:
             closed = gate is None or gate.paused or gate.draining
             return 0 if gate is None or closed else max(gate.limit - len(gate.slots), 0)
 
-    def release(self, compute: str, run_id: str) -> bool:
-        """Free the run's slot; whether it held one."""
+    def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
+        """Free the run's slot; see the port."""
         with self._lock:
             gate = self._gates.get(compute)
-            return gate is not None and gate.slots.pop(run_id, None) is not None
+            slot = None if gate is None else gate.slots.get(run_id)
+            if gate is None or slot is None or taken not in {None, slot.taken}:
+                return False
+            del gate.slots[run_id]
+            return True
 
     def put_back(self, compute: str, entry: Waiting, *, taken: float | None = None) -> bool:
         """Move a run from its slot back to the waiting list, in one step; see the port."""
