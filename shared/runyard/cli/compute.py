@@ -115,7 +115,7 @@ def _show(found: ComputeShape, json: bool) -> None:
     if json:
         print_json(found)
         return
-    about = [f"kind {found['kind']}", f"{found['limit']} runs at a time"]
+    about = [f"kind {found['kind']}", f"{found['limit']} run{'' if found['limit'] == 1 else 's'} at a time"]
     about += [f"{state} {span(length)}" for state, length in found["deadlines"].items()]
     print(plain(f"{found['name']}: {', '.join(about)}" + (f", {state}" if (state := held(found)) else "")))
 
