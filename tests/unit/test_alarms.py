@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,7 @@ from runyard.runs.model import Origin, Run
 from runyard.runs.moves import Move, birth
 from runyard.runs.states import State
 from runyard.services import Services, open_embedded
+from runyard.services.checks import SILENT
 from runyard.testing import ManualClock
 from tests.served import serving
 from tests.unit.house import House, started
@@ -118,6 +121,27 @@ def test_scripts_that_nobody_looks_after_are_an_alarm(tmp_path: Path) -> None:
         assert "supervisor gone" not in _names(services)
     finally:
         services.close()
+
+
+def test_a_supervisor_that_hangs_is_told_by_its_heartbeat(tmp_path: Path) -> None:
+    services = open_embedded(tmp_path / "root")
+    path = tmp_path / "root" / "local" / "supervisor.lock"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.write("4711\n")
+            lock.flush()
+            path.with_suffix(".sock").touch()
+            assert {check.name: check.ok for check in services.doctor()}["supervisor"]
+            long_ago = path.stat().st_mtime - 2 * SILENT
+            os.utime(path, (long_ago, long_ago))
+            (found,) = (check for check in services.doctor() if check.name == "supervisor")
+    finally:
+        services.close()
+    assert not found.ok
+    assert "process 4711 has given no sign of life" in found.detail
+    assert "kill -CONT 4711" in found.fix
 
 
 def _names(services: Services) -> dict[str, str]:

@@ -261,6 +261,10 @@ def test_events_show_the_attempts_and_follow_to_the_end(
     assert "OUTCOME" in cli("events", run.id).stdout
 
 
+def test_without_a_host_the_end_of_a_drain_says_who_starts_what_waits(cli: Invoke) -> None:
+    assert "the drain is over: `runyard up` starts what waits" == cli("drain", "--undo").stdout.strip()
+
+
 def test_a_run_without_attempts_has_no_table_of_them(cli: Invoke, served: Served) -> None:
     served.submit()
     assert "ATTEMPT" not in cli("events", "latest").stdout

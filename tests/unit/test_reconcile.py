@@ -14,6 +14,7 @@ from runyard.errors import (
 )
 from runyard.events.submission import Submission
 from runyard.ports import Absent
+from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import is_known, prune, reconcile, recover, redrive, sweep
 from runyard.runs.model import Origin
 from runyard.runs.states import State
@@ -76,6 +77,17 @@ def test_a_dead_submission_leaves_a_failed_run_and_the_message_for_redrive() -> 
     assert 0 == redrive(house.ports, source="watch")
     assert 1 == redrive(house.ports, source=SUBMISSIONS)
     assert 1 == house.ports.queue.counts()[SUBMISSIONS]
+
+
+def test_a_letter_that_came_from_nowhere_is_sent_again_to_accept_which_tells_what_is_wrong() -> None:
+    house = House()
+    house.ports.queue.send(DEAD_LETTERS, b"rubbish")
+    house.settle()
+    assert [] == house.runs()
+    assert 1 == redrive(house.ports)
+    house.settle()
+    assert ("_rejected", State.FAILED) == (house.only().experiment, house.only().state)
+    assert 0 == sum(house.ports.queue.counts().values())
 
 
 def test_the_sweep_finds_snapshots_that_raised_no_event() -> None:

@@ -7,13 +7,17 @@ import logging
 import pytest
 
 from runyard.accept import drop
-from runyard.errors import TransientError
+from runyard.accept.doors import submit
+from runyard.dispatch import request_cancel
+from runyard.errors import ConflictError, TransientError
 from runyard.events.blob import BlobDrop
+from runyard.events.submission import Submission
 from runyard.ports import BlobInfo
 from runyard.reconcile import is_known, prune, sweep
 from runyard.reconcile.registers import SETTLED
 from runyard.reconcile.tombstones import KEPT, buried_at
 from runyard.runs.identity import seconds_of
+from runyard.runs.model import Origin
 from runyard.runs.states import State
 from tests.fakes import snapshot
 from tests.unit.house import House, started
@@ -50,6 +54,24 @@ def test_a_tombstone_is_kept_for_half_a_year_and_then_forgotten() -> None:
     house.clock.advance(2)
     assert 0 == prune(house.ports, runs_older_than=10, dry_run=True).tombstones
     assert 1 == prune(house.ports, runs_older_than=10).tombstones
+
+
+def test_the_key_of_a_deleted_run_is_refused_and_names_the_run_that_was_deleted() -> None:
+    house = House()
+    house.ports.blobs.put("uploads", "a.zip", snapshot())
+    asked = Submission.of({"experiment": "exp", "snapshot": "uploads/a.zip"})
+    origin = Origin(source="api", name="me", event_id="")
+    first, _created = submit(house.ports, asked, origin=origin, key="night")
+    request_cancel(house.ports, first.id, who="me")
+    house.settle()
+    house.clock.advance(DAY)
+    prune(house.ports, runs_older_than=10)
+    with pytest.raises(
+        ConflictError, match=f"{first.id}, and it was deleted since; it does not run again: use another"
+    ):
+        submit(house.ports, asked, origin=origin, key="night")
+    house.settle()
+    assert [] == house.runs()
 
 
 @pytest.mark.parametrize("after", [DAY, KEPT - 60, KEPT + 60, 3 * KEPT])

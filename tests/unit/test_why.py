@@ -11,7 +11,7 @@ from runyard.computes import drain, put
 from runyard.dispatch import request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.ports import Compute, Waiting
-from runyard.reconcile import Said, Why, why
+from runyard.reconcile import Said, Why, why, why_waiting
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
 from runyard.runs.states import State
@@ -101,6 +101,26 @@ def test_a_waiting_run_knows_its_place_and_who_is_ahead() -> None:
     found = asked(house, second)
     assert "a free slot: all 1 of local are taken" in text(found.waits)
     assert "runyard compute set local --limit 2" in " ".join(found.advice)
+
+
+def test_below_a_lowered_limit_as_many_must_end_as_are_too_many() -> None:
+    house, (*_, last) = queued(4)
+    put(house.ports, "local", limit=3)
+    house.ports.gates.take("local", at=house.clock.now(), most=3)
+    put(house.ports, "local", limit=1)
+    found = asked(house, last)
+    assert "it starts after 3 of those that run ended" in text(found.next)
+    assert "runyard compute set local --limit 4" in " ".join(found.advice)
+
+
+def test_a_run_far_down_the_list_hears_the_same_as_one_near_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(why_waiting, "LOOKED_AT", 1)
+    house, (*_, last) = queued(4)
+    house.ports.gates.take("local", at=house.clock.now(), most=1)
+    found = asked(house, last)
+    assert "place 3 of 3: 2 runs ahead of it" in text(found.facts)
+    assert "a free slot: all 1 of local are taken" in text(found.waits)
+    assert "enough of those that run, or are ahead of it, ended" in text(found.next)
 
 
 def test_what_holds_a_compute_holds_its_runs() -> None:
@@ -214,7 +234,8 @@ def test_a_silent_run_says_since_when_and_offers_force() -> None:
     found = asked(house, run_id)
     assert Said("not heard of since then", heard) in found.facts
     assert Said("NotResponding, if nothing was heard of it by then", heard + 120) in found.next
-    house.clock.advance(300)
+    house.clock.advance(300)  # whoever looks at its compute is late, and what is next does not lie in the past
+    assert Said("NotResponding, if nothing was heard of it by then", house.clock.now()) in asked(house, run_id).next
     moved(house, run_id, State.NOT_RESPONDING, reason="nothing heard")
     found = asked(house, run_id)
     assert Said("not heard of since then", heard) in found.facts

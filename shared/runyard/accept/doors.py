@@ -10,7 +10,7 @@ from runyard.accept import messages
 from runyard.accept.acceptor import describe
 from runyard.accept.resolve import asked_of
 from runyard.dispatch.wakes import SUBMISSIONS
-from runyard.errors import ConfigError, NotFoundError, ThrottledError
+from runyard.errors import ConfigError, ConflictError, NotFoundError, ThrottledError
 from runyard.events.blob import BlobDrop
 from runyard.events.submission import Submission
 from runyard.ports import Ports
@@ -47,6 +47,7 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
 
     Raises:
         ConfigError: if the snapshot is not in a registered container.
+        ConflictError: if the key's run was deleted: there is nothing to find, and it does not run again.
         NotFoundError: if the snapshot is not there.
         ThrottledError: if too many submissions wait already, and this one made no run before; nothing is written.
     """
@@ -67,6 +68,11 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
         created=now,
     )
     stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source), durable=True)
+    if not created and ports.runs.get(stored.id) is None:
+        raise ConflictError(
+            f"the run of this key or delivery was {ports.runs.find(unique) or stored.id}, and it was deleted since; "
+            "it does not run again: use another key"
+        )
     if created or not (full or stored.has_ended):  # in a flood, the message of a run that exists is on its way
         ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
     return stored, created

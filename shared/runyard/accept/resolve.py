@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runyard.computes import resolve as resolve_compute
-from runyard.errors import ConfigError, NotFoundError, RunconfigError, SnapshotError
+from runyard.errors import ConfigError, NotFoundError, RunconfigError, SnapshotError, UnsupportedError
 from runyard.events.blob import sidecar_names
 from runyard.events.submission import Submission
 from runyard.ports import BlobInfo, Compute, Ports
@@ -111,11 +111,18 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
     )
     target = asked.target or meaning(config).target
     compute = resolve_compute(ports, target)
-    spec = replace(spec, fallback=tuple(resolve_compute(ports, name).name for name in spec.fallback))
+    spec = replace(spec, fallback=tuple(_fallback(ports, name) for name in spec.fallback))
     snapshot = SnapshotRef(
         container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256
     )
     return Resolved(snapshot=snapshot, spec=spec, target=target, compute=compute, priority=config.runyard.priority or 0)
+
+
+def _fallback(ports: Ports, name: str) -> str:
+    try:
+        return resolve_compute(ports, name).name
+    except UnsupportedError as error:
+        raise UnsupportedError(f"runyard.fallback in its run configuration: {error.message}") from None
 
 
 @dataclass(frozen=True, slots=True)

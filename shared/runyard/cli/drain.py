@@ -49,7 +49,8 @@ def drain(
     longest = seconds(timeout, "--timeout")
     with connect(root) as client:
         if undo:
-            _show(client.undrain(), json, "the drain is over: what waits is started")
+            then = "`runyard up` starts what waits" if client.embedded else "what waits is started"
+            _show(client.undrain(), json, f"the drain is over: {then}")
             return
         if client.embedded:
             _without_host(client, root_of(root), json)

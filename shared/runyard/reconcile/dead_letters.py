@@ -34,7 +34,12 @@ def bury(ports: Ports, letter: Message) -> None:
         _end_submission(ports, letter, letter.dead_letter_description or why)
     else:
         reconcile(ports)  # a lost wake: whatever it was to move is found by its gate
-    properties = {"source": source, "reason": why, "description": letter.dead_letter_description}
+    # Without a source the letter was sent here by hand: sent again it goes to accept, which tells what is wrong with it.
+    properties = {
+        "source": letter.dead_letter_source,
+        "reason": why,
+        "description": letter.dead_letter_description,
+    }
     ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=properties)
 
 

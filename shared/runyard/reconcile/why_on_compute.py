@@ -124,7 +124,8 @@ def _looked_at(view: View, account: Account) -> None:
     gate, silent_since = view.gate, view.run.silent_since
     if silent_since is not None and view.run.state not in {State.NOT_RESPONDING, State.FINALIZING}:
         account.facts.append(Said("not heard of since then", silent_since))
-        account.next.append(Said("NotResponding, if nothing was heard of it by then", silent_since + SILENCE))
+        due = max(silent_since + SILENCE, view.now, gate.next_at or 0.0 if gate is not None else 0.0)
+        account.next.append(Said("NotResponding, if nothing was heard of it by then", due))
     if gate is None:
         account.facts.append(Said(f"the compute {view.run.compute} does not exist (any more): nobody looks at it"))
     elif not view.served:

@@ -111,36 +111,37 @@ def _place(view: View, gate: Gate, account: Account) -> None:
     run, now = view.run, view.now
     entries = view.ports.gates.waiting(gate.compute, limit=LOOKED_AT)
     mine = next((index for index, entry in enumerate(entries) if entry.run_id == run.id), None)
-    if mine is None:
-        place = view.ports.gates.position(gate.compute, run.id)
-        where = f"place {place} of {gate.waiting}" if place else "its slot: a dispatcher has it in hand"
-        account.waits.append(Said(where))
+    place = view.ports.gates.position(gate.compute, run.id) if mine is None else mine + 1
+    if not place:
+        account.waits.append(Said("its slot: a dispatcher has it in hand"))
         return
-    ahead = entries[:mine]
-    higher = sum(entry.priority > run.priority for entry in ahead)
-    urgent = f", {higher} of them with a higher priority" if higher else ""
-    if ahead:
-        account.facts.append(
-            Said(f"place {mine + 1} of {gate.waiting}: {counted(len(ahead), 'run')} ahead of it{urgent}")
-        )
-    else:
-        account.facts.append(Said(f"place 1 of {gate.waiting}: the next to go"))
+    higher = sum(entry.priority > run.priority for entry in entries[: place - 1])
+    urgent = f", {higher} of them with a higher priority" if higher and mine is not None else ""
+    ahead = f"{counted(place - 1, 'run')} ahead of it{urgent}" if place > 1 else "the next to go"
+    account.facts.append(Said(f"place {place:,} of {gate.waiting:,}: {ahead}"))
     account.facts.append(Said(f"{gate.taken} of {gate.limit} slots of {gate.compute} are taken"))
-    until = max(entries[mine].not_before, run.not_before or 0.0)
+    until = max(entries[mine].not_before if mine is not None else 0.0, run.not_before or 0.0)
     if until > now:
         account.waits.append(Said("its own next try", until))
         account.next.append(Said(f"it is tried again on {gate.compute}", until))
     elif gate.taken >= gate.limit and not _is_closed(view, gate):
-        account.waits.append(Said(f"a free slot: all {gate.limit} of {gate.compute} are taken"))
-        after = "one of those that run" if not ahead else "enough of those that run, or are ahead of it,"
-        account.next.append(Said(f"it starts after {after} ended"))
-        account.advice.append(
-            f"let more run at a time with `runyard compute set {gate.compute} --limit {gate.limit + 1}`"
-        )
+        _full(gate, place, account)
     elif not _is_closed(view, gate):
         account.waits.append(Said("a dispatcher: slots are free"))
         if view.served:
             account.next.append(Said("the reconciler wakes one within 30 s, if nothing else did"))
+
+
+def _full(gate: Gate, place: int, account: Account) -> None:
+    """No slot is free. A limit that was lowered may be below what runs: then more than one has to end first."""
+    account.waits.append(Said(f"a free slot: all {gate.limit} of {gate.compute} are taken"))
+    over = gate.taken - gate.limit
+    if place > 1:
+        after = "enough of those that run, or are ahead of it,"
+    else:
+        after = f"{over + 1} of those that run" if over else "one of those that run"
+    account.next.append(Said(f"it starts after {after} ended"))
+    account.advice.append(f"let more run at a time with `runyard compute set {gate.compute} --limit {gate.taken + 1}`")
 
 
 def _refusals(view: View, account: Account) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from runyard.reconcile import alarms
 
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
+SILENT: Final = 60.0
+"""Seconds without a heartbeat of the supervisor, which comes every 10, after which it is told that it may hang."""
 _AGAIN: Final = "mend that, then run doctor again"
 
 
@@ -130,6 +133,15 @@ def _supervisor(root: Path) -> Iterator[Check]:
     pid = _holder(root / "local" / "supervisor.lock")
     if pid is None:
         yield Check(name="supervisor", ok=True, detail="not running; a host starts it when there is something to run")
+        return
+    silent = time.time() - (root / "local" / "supervisor.lock").stat().st_mtime
+    if silent > SILENT:
+        yield Check(
+            name="supervisor",
+            ok=False,
+            detail=f"process {pid} has given no sign of life for {silent:.0f} s: it hangs, or was stopped",
+            fix=f"let it go on with `kill -CONT {pid}`; else end it with `kill -9 {pid}`: scripts go on, and another follows",
+        )
         return
     listens = (root / "local" / "supervisor.sock").exists()
     yield Check(
