@@ -275,7 +275,7 @@ class Attempt:
         elif self.result is not None:
             # Its supervisor was killed before it cleared the register.
             self._yard.forget_code(ident)
-            self._yard.loop.call(lambda: register.drop_records(self.places.register))
+            self._yard.loop.call(self._ending.confirm)
             self._yard.leave("ended", self)
         else:
             self._verdict = verdict

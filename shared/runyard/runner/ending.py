@@ -57,6 +57,11 @@ class Ending:
             lambda: result.write(self._places.result, found), lambda _, error: self._written(found, error)
         )
 
+    def confirm(self) -> None:
+        """See that a result that an earlier supervisor wrote is on disk, then let the register forget the process."""
+        result.confirm(self._places.result)
+        register.drop_records(self._places.register)
+
     def _collect(self) -> None:
         for folder in (self._places.run, self._places.folder, self._places.log_folder):
             claim_folder(folder)

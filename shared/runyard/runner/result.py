@@ -45,7 +45,7 @@ def write(path: str, result: Result) -> None:
     an ending is true after a power cut.
 
     Raises:
-        OSError: if there is no room; nothing is left behind then.
+        OSError: if there is no room, or the disk fails; then it is to be written again, whatever is there.
     """
     temporary = path + ".new"
     try:
@@ -56,18 +56,35 @@ def write(path: str, result: Result) -> None:
         set_aside(temporary)
         descriptor = open_plain(temporary, _NEW_FILE, 0o644)
     try:
-        write_all(descriptor, json.dumps(result).encode())
+        try:
+            write_all(descriptor, json.dumps(result).encode())
+        except OSError:
+            os.unlink(temporary)
+            raise
+        try:
+            os.rename(temporary, path)
+        except IsADirectoryError:
+            set_aside(path)
+            os.rename(temporary, path)
+        # Synced under its own name: file systems with a journal then write both at once, and the folders with them. What
+        # a power cut leaves of a file before that is torn, and none.
         os.fsync(descriptor)
-    except OSError:
-        os.unlink(temporary)
-        raise
     finally:
         os.close(descriptor)
+    sync_folders(path, 3)
+
+
+def confirm(path: str) -> None:
+    """See that a result that is there is on disk: whoever wrote it may have been killed before it was.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    descriptor = open_plain(path, os.O_RDONLY)
     try:
-        os.rename(temporary, path)
-    except IsADirectoryError:
-        set_aside(path)
-        os.rename(temporary, path)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     sync_folders(path, 3)
 
 
