@@ -388,21 +388,8 @@ class Attempt:
     def _finish(self) -> None:
         self.phase = "ending"
         verdict = self._verdict or of_exit(self._code, self.started)
-        self._ending.store(
-            {
-                "schema": result.SCHEMA,
-                "run": self.job.run,
-                "attempt": self.job.attempt,
-                "outcome": verdict.outcome,
-                "exit_code": self._code,
-                "error": verdict.message,
-                "error_class": verdict.error_class,
-                "started": self.started,
-                "ended": self.script.ended_at or time.time(),
-                "log_bytes": 0,
-                "log_complete": True,
-            }
-        )
+        ended = self.script.ended_at or time.time()
+        self._ending.store(result.make(self.job, verdict, self._code, self.started, ended))
 
     def _written(self) -> None:
         """How it ended is on record: what else tells it may go."""
@@ -413,12 +400,3 @@ class Attempt:
     def _stored(self, found: result.Result) -> None:
         self.result = found
         self._yard.leave("ended", self)
-
-
-def pending(root: str, name: str) -> Optional[List[Any]]:
-    """The records of an attempt that was begun: its job, and its process if there was one.
-
-    None are left once it has its result. ``None`` if it was not begun.
-    """
-    decision = register.read(Places(root, "", 0, name).register)
-    return None if decision is None else decision.records

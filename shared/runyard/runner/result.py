@@ -5,9 +5,11 @@ import os
 from typing import Any, Dict, Optional, Tuple
 
 from .durable import sync_folders
+from .job import Job
 from .places import write_all
 from .plain import open_plain, read_plain, set_aside
 from .problems import NO_ROOM
+from .verdict import Verdict
 
 SCHEMA = 1
 
@@ -36,6 +38,23 @@ _FORMS: Tuple[Tuple[str, Any], ...] = (
     ("log_complete", bool),
 )
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+
+
+def make(job: Job, verdict: Verdict, code: Optional[int], started: Optional[float], ended: float) -> Result:
+    """The result of an attempt that ended; how much log there is follows when it is all there."""
+    return {
+        "schema": SCHEMA,
+        "run": job.run,
+        "attempt": job.attempt,
+        "outcome": verdict.outcome,
+        "exit_code": code,
+        "error": verdict.message,
+        "error_class": verdict.error_class,
+        "started": started,
+        "ended": ended,
+        "log_bytes": 0,
+        "log_complete": True,
+    }
 
 
 def write(path: str, result: Result) -> None:

@@ -19,10 +19,10 @@ from contextlib import suppress
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from . import codes, process, register, wire
-from .attempt import Attempt, pending
+from .attempt import Attempt
 from .job import Job, read_job
 from .keep import HARMLESS, LINGER, LOCKED, turn_into
-from .places import WORK, lay_out
+from .places import WORK, Places, lay_out
 from .plain import set_aside
 from .problems import Problem
 from .yard import Yard
@@ -244,6 +244,15 @@ def _job_of(records: List[Any], request: Dict[str, Any]) -> Tuple[Job, List[Any]
     except (IndexError, Problem):
         pass  # no file of ours any more: what is left of the script is found by its variables
     return read_job(request), []
+
+
+def pending(root: str, name: str) -> Optional[List[Any]]:
+    """The records of an attempt that was begun: its job, and its process if there was one.
+
+    None are left once it has its result. ``None`` if it was not begun.
+    """
+    decision = register.read(Places(root, "", 0, name).register)
+    return None if decision is None else decision.records
 
 
 def complain(text: str) -> None:
