@@ -56,6 +56,8 @@ def test_a_watch_that_is_late_or_not_planned_is_an_alarm() -> None:
     assert "not polled for 99 s" in named(house)["watch of local overdue"].detail
     house, (_run,) = queued()
     house.ports.gates.take("local", at=house.clock.now())
+    assert {} == named(house)  # its dispatcher arms the watch once it has made its plans
+    house.clock.advance(61)
     assert "no poll is planned" in named(house)["watch of local overdue"].detail
 
 

@@ -92,9 +92,13 @@ def _submissions(ports: Ports) -> Iterator[Alarm]:
 def _watching(ports: Ports, gate: Gate) -> Iterator[Alarm]:
     if not gate.taken:
         return
+    now = ports.clock.now()
     if gate.next_at is None:
+        # A dispatcher takes slots, plans, and only then arms the watch: nothing is amiss meanwhile.
+        if now - min((slot.taken for slot in ports.gates.slots(gate.compute)), default=now) <= LATE_WATCH:
+            return
         detail = f"{_many(gate.taken, 'run')} on {gate.compute}, and no poll is planned"
-    elif (late := ports.clock.now() - gate.next_at) > LATE_WATCH:
+    elif (late := now - gate.next_at) > LATE_WATCH:
         detail = f"{_many(gate.taken, 'run')} on {gate.compute}, not polled for {lasting(late)} beyond the time"
     else:
         return
