@@ -167,3 +167,13 @@ def test_an_entry_that_is_written_again_as_an_orphan_is_removed_stays() -> None:
     remover.thaw()
     house.pass_time(200)
     assert State.COMPLETED is house.only().state
+
+
+def test_a_run_that_waits_nowhere_all_the_same_gets_its_place_again() -> None:
+    house = ScriptedHouse()
+    run_id = accepted(house, Behaviour(duration=5))
+    assert house.ports.gates.leave("local", run_id)
+    house.pass_time(50)
+    assert State.QUEUED is house.run(run_id).state  # accept may be between two writes
+    house.pass_time(90)
+    assert State.COMPLETED is house.run(run_id).state

@@ -10,7 +10,7 @@ from runyard.accept import messages
 from runyard.accept.acceptor import describe
 from runyard.accept.resolve import asked_of
 from runyard.dispatch.wakes import SUBMISSIONS
-from runyard.errors import ConfigError, NotFoundError, ThrottledError
+from runyard.errors import ConfigError, ConflictError, NotFoundError, ThrottledError
 from runyard.events.blob import BlobDrop
 from runyard.events.submission import Submission
 from runyard.ports import Ports
@@ -48,6 +48,7 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
     Raises:
         ConfigError: if the snapshot is not in a registered container.
         NotFoundError: if the snapshot is not there.
+        ConflictError: if the run of this key was deleted; nothing is written.
         ThrottledError: if too many submissions wait already, and this one made no run before; nothing is written.
     """
     asked = asked_of(submission)
@@ -67,6 +68,11 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
         created=now,
     )
     stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source), durable=True)
+    if not created and ports.runs.get(stored.id) is None:
+        raise ConflictError(
+            "the run that was made for this key (Idempotency-Key, the submission's id, or the webhook's delivery) was deleted, "
+            "and the same event never runs twice; send it with another key to have it run again"
+        )
     if created or not (full or stored.has_ended):  # in a flood, the message of a run that exists is on its way
         ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
     return stored, created

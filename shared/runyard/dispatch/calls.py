@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from runyard.errors import RunyardError, TargetError
 from runyard.ports import Compute, Observation, Plan, Ports, Unreachable
 from runyard.runs.model import Attempt, Handle, Run
 
+FAILURES: Final = (Exception, SystemExit)
+"""What a kind may raise without ending more than its call: a library that it uses may think that it is a command."""
+
 log = logging.getLogger(__name__)
 
 
-def as_ours(error: Exception, what: str) -> RunyardError:
+def as_ours(error: object, what: str) -> RunyardError:
     """The error itself if it is ours; else one that names the call and the type, and no more: its text may hold secrets."""
     if isinstance(error, RunyardError):
         return error
-    log.error("%s failed: %s", what, type(error).__name__, extra={"action": "target failed"}, exc_info=error)
+    shown = error if isinstance(error, BaseException) else None
+    log.error("%s failed: %s", what, type(error).__name__, extra={"action": "target failed"}, exc_info=shown)
     return RunyardError(f"{what} failed with {type(error).__name__}; the host's log says where")
 
 
@@ -25,7 +30,9 @@ def submit_many(ports: Ports, compute: Compute, plans: Sequence[Plan]) -> Sequen
     what = f"handing a job to {compute.name}"
     try:
         results = ports.targets.get(compute.kind).submit_many(plans)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: it becomes each run's error
+        if len(results) != len(plans):
+            return [RunyardError(f"{what} gave {len(results)} answers to {len(plans)} jobs")] * len(plans)
+    except FAILURES as error:
         return [as_ours(error, what)] * len(plans)
     return [each if isinstance(each, Handle) else as_ours(each, what) for each in results]
 
@@ -34,7 +41,7 @@ def void(ports: Ports, compute: Compute, attempt: Attempt, reason: str) -> bool 
     """Keep an attempt from starting: whether it is void now, or the error if that is not known."""
     try:
         return ports.targets.get(compute.kind).void(attempt, reason)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: the caller writes it on the run
+    except FAILURES as error:
         return as_ours(error, f"keeping {attempt.run_id} from starting on {compute.name}")
 
 
@@ -45,7 +52,7 @@ def poll(ports: Ports, compute: Compute, handles: Sequence[Handle]) -> Sequence[
         if len(seen) == len(handles):
             return seen
         detail = f"{len(seen)} answers to {len(handles)} questions"
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: an observation
+    except FAILURES as error:
         detail = as_ours(error, f"observing {compute.name}").message
     return [Unreachable(handle=handle, detail=detail) for handle in handles]
 
@@ -56,7 +63,7 @@ def clean_up(ports: Ports, run: Run, handle: Handle | None) -> str:
         return ""
     try:
         ports.targets.get(handle.kind).cleanup(handle)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: told on the run
+    except FAILURES as error:
         said = as_ours(error, f"cleaning up after {handle}").message
         log.warning("cleanup of %s: %s", run.id, said, extra={"action": "cleanup", **run.log_context()})
         return said
@@ -69,7 +76,7 @@ def cancel(ports: Ports, run: Run) -> str:
         return ""
     try:
         ports.targets.get(run.handle.kind).cancel(run.handle)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: the next poll asks again
+    except FAILURES as error:
         said = as_ours(error, f"canceling {run.handle}").message
         log.warning("cancel of %s: %s", run.id, said, extra={"action": "cancel", **run.log_context()})
         return said

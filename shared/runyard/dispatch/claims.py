@@ -97,7 +97,7 @@ def _plan(ports: Ports, compute: Compute, run: Run, slot: Slot, attempt: int) ->
         target = ports.targets.get(compute.kind)
         plan = target.plan(Job(run=run, compute=compute, attempt=attempt, slot=slot.index))
         target.prepare(plan)
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: it becomes the run's error
+    except calls.FAILURES as error:
         return calls.as_ours(error, f"preparing {run.id} for {compute.name}")
     return plan
 
