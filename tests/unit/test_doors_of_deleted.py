@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runyard.accept import accept, submit
+from runyard.accept import accept, deliver, submit
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
 from runyard.errors import ConflictError
 from runyard.events.submission import Submission
@@ -14,7 +14,9 @@ from runyard.runs.identity import REJECTED
 from runyard.runs.model import Origin
 from runyard.runs.states import State
 from tests.fakes import snapshot
+from tests.served import serving
 from tests.unit.house import House, started
+from tests.unit.test_accept import signed, webhook_house
 
 ME = Origin(source="api", name="me")
 ASKED = {"experiment": "exp", "snapshot": "uploads/a.zip"}
@@ -115,3 +117,27 @@ def test_redrive_finds_the_letters_of_a_source_behind_many_of_others() -> None:
     house.ports.queue.send(BURIED, b"x", properties={"source": SUBMISSIONS})
     assert 1 == redrive(house.ports, source=SUBMISSIONS)
     assert {BURIED: 150, SUBMISSIONS: 1} == dict(house.ports.queue.counts())
+
+
+def test_a_delivery_whose_run_was_deleted_is_refused_too() -> None:
+    house = webhook_house()
+    body = b'{"client_payload": {"alpha": 0.25}}'
+    deliver(house.ports, "retrain", signed(body), body)
+    finished(house)
+    house.clock.advance(100)
+    assert 1 == prune(house.ports, runs_older_than=1).runs
+    with pytest.raises(ConflictError, match="was deleted"):
+        deliver(house.ports, "retrain", signed(body), body)
+    assert [] == house.runs()
+
+
+def test_the_api_answers_409_to_a_key_whose_run_was_deleted() -> None:
+    with serving() as served:
+        asked = served.submit("exp", key="k")
+        served.settle()
+        served.house.target.end(f"{asked.json()['runId']}/1")
+        served.settle(100)
+        assert 1 == prune(served.house.ports, runs_older_than=1).runs
+        answer = served.submit("exp", key="k")
+    assert 409 == answer.status_code
+    assert "another key" in answer.text

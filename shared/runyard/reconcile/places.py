@@ -10,8 +10,11 @@ from typing import Final
 
 from runyard.dispatch.slots import entry_of
 from runyard.dispatch.wakes import wake_dispatch
-from runyard.ports import Ports, Query
+from runyard.errors import ConflictError, UnsupportedError
+from runyard.ports import Gate, Ports, Query
+from runyard.runs.failures import failure
 from runyard.runs.model import Run
+from runyard.runs.moves import transition
 from runyard.runs.states import State
 
 SETTLED: Final = 60.0
@@ -36,6 +39,26 @@ def restore(ports: Ports) -> int:
         if (compute := ports.computes.get(run.compute)) is not None:
             wake_dispatch(ports, compute)
     return len(lost)
+
+
+def fail_stranded(ports: Ports, gate: Gate) -> int:
+    """End what waits for a compute that is gone: it was accepted in the moment of the removal. Returns how many."""
+    ended = 0
+    for entry in ports.gates.waiting(gate.compute, limit=100):
+        run = ports.runs.get(entry.run_id)
+        if run is not None and run.state is State.QUEUED and run.compute == gate.compute:
+            error = UnsupportedError(
+                f"the compute {gate.compute} was removed; `runyard resubmit {run.id} --target COMPUTE`"
+            )
+            move, why = failure(error, ports.clock.now())
+            try:
+                ports.runs.transition(transition(run, [move], who="reconcile", error=why))
+            except ConflictError:
+                continue  # the next round looks again
+            ended += 1
+        if run is not None:
+            ports.gates.leave(gate.compute, entry.run_id)
+    return ended
 
 
 def _placed(ports: Ports) -> tuple[float, set[str]]:

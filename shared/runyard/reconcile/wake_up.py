@@ -14,7 +14,7 @@ from runyard.dispatch.cancel import WAITING, cancel_waiting
 from runyard.dispatch.wakes import SUBMISSIONS, send_tick, wake_dispatch
 from runyard.errors import ConflictError
 from runyard.ports import Compute, Gate, Ports, Query
-from runyard.reconcile.places import restore
+from runyard.reconcile.places import fail_stranded, restore
 from runyard.runs.deadlines import DEADLINES
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
@@ -41,7 +41,10 @@ def reconcile(ports: Ports) -> int:
     for gate in ports.gates.list():
         compute = ports.computes.get(gate.compute)
         if compute is None:
+            woken += fail_stranded(ports, gate)
             continue
+        if (gate.limit, gate.paused) != (compute.limit, compute.paused):  # whoever set it died before the gate had it
+            ports.gates.configure(compute.name, limit=compute.limit, paused=compute.paused)
         woken += _work_without_wake(ports, compute, gate)
         woken += _watch_without_tick(ports, compute, gate)
     return woken + restore(ports) + _never_accepted(ports) + _canceled_waiting(ports)
