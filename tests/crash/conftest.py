@@ -36,4 +36,5 @@ def count() -> Count:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the counts."""
     for adapter, kills in sorted(_KILLS.items()):
-        terminalreporter.write_line(f"crash points enumerated, {adapter}: {kills} kills")
+        what = "faults" if adapter.endswith("faults") else "kills"
+        terminalreporter.write_line(f"crash points enumerated, {adapter.removesuffix(', faults')}: {kills} {what}")

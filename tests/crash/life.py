@@ -73,17 +73,20 @@ class Life:
             return False
         return True
 
-    def _deliver(self, ports: Ports) -> None:
+    def _handle(self, ports: Ports, name: str, message: Message) -> None:
         handlers: dict[str, Callable[[Message], object]] = {
             SUBMISSIONS: lambda m: accept(ports, m.body, message_id=m.id, enqueued=m.enqueued),
             dispatch_queue("scripted"): lambda m: dispatch(ports, m.body),
             WATCH: lambda m: watch(ports, m.body),
             DEAD_LETTERS: lambda m: bury(ports, m),
         }
+        handlers[name](message)
+
+    def _deliver(self, ports: Ports) -> None:
         for name in ports.queue.wait(QUEUES, 0.0):
             for message in ports.queue.receive(name, most=16, lock=60.0):
                 try:
-                    handlers[name](message)
+                    self._handle(ports, name, message)
                     ports.queue.complete(message)
                 except LockLostError:
                     continue  # it comes again

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from runyard.dispatch import request_cancel
+from runyard.computes import drain, undrain
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import reconcile, sweep
@@ -81,27 +81,40 @@ class Interleavings(RuleBasedStateMachine):
         self.world.clock.advance(seconds)
         self._say(f"{seconds} s passed")
 
-    @rule()
-    def the_reconciler_runs(self) -> None:
+    @rule(stop=STOPS)
+    def the_reconciler_runs(self, stop: int | None) -> None:
         self._say("reconcile")
-        self.world.attempt(lambda: reconcile(self.world.ports))
+        self.world.attempt(lambda: reconcile(self.world.ports), stop)
 
-    @rule()
-    def the_sweep_runs(self) -> None:
+    @rule(stop=STOPS)
+    def the_sweep_runs(self, stop: int | None) -> None:
         self._say("sweep")
-        self.world.attempt(lambda: sweep(self.world.ports))
+        self.world.attempt(lambda: sweep(self.world.ports), stop)
 
-    @rule(number=st.integers(0, 10))
-    def a_cancel_is_asked_for(self, number: int) -> None:
-        runs = self.world.runs()
-        if runs:
-            self._say("cancel")
-            self.world.attempt(lambda: request_cancel(self.world.ports, runs[number % len(runs)].id, who="me"))
+    @rule(number=st.integers(0, 10), force=st.booleans(), stop=STOPS)
+    def a_cancel_is_asked_for(self, number: int, force: bool, stop: int | None) -> None:
+        self._say("cancel")
+        self.world.cancel(number, force=force, stop=stop)
 
-    @rule(limit=st.integers(1, 3), paused=st.booleans())
-    def the_compute_changes(self, limit: int, paused: bool) -> None:
+    @rule(limit=st.integers(1, 3), paused=st.booleans(), stop=STOPS)
+    def the_compute_changes(self, limit: int, paused: bool, stop: int | None) -> None:
         self._say(f"limit {limit}, paused {paused}")
-        self.world.configure(limit, paused=paused)
+        self.world.configure(limit, paused=paused, stop=stop)
+
+    @rule(on=st.booleans(), stop=STOPS)
+    def the_host_is_drained_or_not(self, on: bool, stop: int | None) -> None:
+        self._say(f"drain {on}")
+        self.world.attempt(lambda: drain(self.world.ports) if on else undrain(self.world.ports), stop)
+
+    @rule(keep=st.integers(0, 2), stop=STOPS)
+    def old_runs_are_pruned(self, keep: int, stop: int | None) -> None:
+        self._say("prune")
+        self.world.prune(keep=keep, stop=stop)
+
+    @rule(stop=STOPS)
+    def another_host_takes_over(self, stop: int | None) -> None:
+        self._say("take over")
+        self.world.take_over(stop)
 
     @rule(rate=st.sampled_from([0.0, 0.05, 0.3]))
     def the_weather_changes(self, rate: float) -> None:

@@ -37,9 +37,9 @@ class Worker:
         self._killed = True
         self.go(0)
 
-    def here(self) -> None:
-        """Stop here, if this is the place."""
-        if self._left <= 0 and not self._killed:
+    def here(self, *, stop: bool = False) -> None:
+        """Stop here, if this is the place, or ``stop`` says so."""
+        if (self._left <= 0 or stop) and not self._killed:
             self._stopped.release()
             self._go.acquire()
         self._left -= 1

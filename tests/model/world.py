@@ -46,6 +46,8 @@ COMPUTES = (COMPUTE, SPARE)
 KIND = "scripted"
 QUEUES = (SUBMISSIONS, dispatch_queue(KIND), WATCH, DEAD_LETTERS)
 LOCK = 60.0
+FAR = 1_000_000_000
+"""Places: to the end."""
 DEADLINES = {"Provisioning": 200.0, "Preparing": 300.0, "Finalizing": 200.0}
 
 FALLIBLE = frozenset(f"{port}.{name}" for port in ("runs", "gates", "blobs") for name in WRITES[port]) | {
@@ -78,6 +80,10 @@ class World:
     forced: set[str] = field(default_factory=set)
     """Runs whose cancel was forced: their scripts may go on."""
     pruned: bool = False
+    places: int = 0
+    """How many there were so far where somebody might stand still: two for each write."""
+    freeze_at: int = 0
+    """The number of the place where who comes to it stands still."""
 
     def __post_init__(self) -> None:
         self.target = Swamp(
@@ -196,6 +202,20 @@ class World:
             for queue in QUEUES:
                 self.handle_all(queue)
 
+    def live_in_threads(self, seconds: float, step: float) -> None:
+        """The same, with all that is done able to stand still at :attr:`freeze_at`, and looked at after each step."""
+        until = self.clock.now() + seconds
+        while self.clock.now() < until:
+            self.clock.advance(step)
+            self.attempt(lambda: reconcile(self.ports), FAR)
+            for queue in QUEUES:
+                for message in self.queue.receive(queue, most=100, lock=LOCK):
+                    self._handle(message, FAR)
+            self.check()
+
+    def is_over(self) -> bool:
+        return not self.left()
+
     # The host.
 
     def _work(self, message: Message) -> Callable[[], object]:
@@ -253,9 +273,10 @@ class World:
             self.story.append("  its lock was lost")
 
     def _hook(self, step: Step) -> None:
+        self.places += 1
         for worker, _ in self.frozen:
             if worker.is_current():
-                worker.here()
+                worker.here(stop=self.places == self.freeze_at)
         if step.moment is Moment.AFTER:
             self.story.append(f"    {step.operation}")
 
@@ -333,7 +354,7 @@ class World:
 
     # The end.
 
-    def settle(self, *, lose_messages: bool, hours: float = 6.0) -> None:
+    def settle(self, *, lose_messages: bool, hours: float = 72.0) -> None:
         """Let all go well, and time pass, until nothing is left to do; only the reconciler may be needed for that."""
         self.story.append("settle")
         self.queue.calm()
@@ -347,14 +368,14 @@ class World:
                 for message in self.plain.queue.receive(queue, most=10_000, lock=LOCK):
                     self.plain.queue.complete(message)
         until = self.clock.now() + hours * 3600
-        while self.clock.now() < until and not self._is_over():
-            self.clock.advance(20.0)
+        while self.clock.now() < until and not self.is_over():
+            self.clock.advance(20.0 if self.clock.now() < until - (hours - 1.0) * 3600 else 120.0)
             reconcile(self.ports)
             for _ in range(50):
                 if not sum(self.handle_all(queue) for queue in QUEUES):
                     break
         self.check()
-        assert self._is_over(), self.tell(f"after {hours} hours of calm: {self._left()}")
+        assert self.is_over(), self.tell(f"after {hours} hours of calm: {self.left()}")
 
     def handle_all(self, queue: str) -> int:
         messages = self.queue.receive(queue, most=100, lock=LOCK)
@@ -362,10 +383,8 @@ class World:
             self._handle(message, None)
         return len(messages)
 
-    def _is_over(self) -> bool:
-        return not self._left()
-
-    def _left(self) -> list[str]:
+    def left(self) -> list[str]:
+        """What is still to be done."""
         gates = self.plain.gates
         left = [f"{run.id} is {run.state}: {run.reason}" for run in self.runs() if not run.has_ended]
         for compute in COMPUTES:

@@ -55,3 +55,23 @@ def test_the_readme_names_the_two_commands() -> None:
     text = (HERE / "README.md").read_text()
     assert "$ make demo" in text
     assert "$ make test" in text
+
+
+def test_every_test_that_the_guarantees_name_exists() -> None:
+    page = (HERE / "docs" / "guarantees.md").read_text()
+    named = re.findall(r"`(?:tests/)?(\w+/test_\w+\.py)(?:::(\w+))?`", page)
+    assert len(named) > 30
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (HERE / "tests" / path).exists() or (name and f"def {name}(" not in (HERE / "tests" / path).read_text())
+    ]
+    assert [] == missing
+
+
+def test_every_module_that_the_guarantees_name_exists() -> None:
+    page = (HERE / "docs" / "guarantees.md").read_text()
+    modules = set(re.findall(r"`(\w+(?:/\w+)+\.py)`", page)) - set(re.findall(r"`(\w+/test_\w+\.py)`", page))
+    assert [] == sorted(
+        each for each in modules if not (HERE / "shared" / "runyard" / each).exists() and not each.startswith("tests/")
+    )

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from runyard.accept import accept
+from runyard.computes import put, remove
 from runyard.dispatch import dispatch
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
-from runyard.ports import Ports
+from runyard.errors import ConfigError
+from runyard.ports import Ports, Waiting
 from runyard.reconcile import reconcile, recover
 from runyard.runs.states import State
 from runyard.testing import Behaviour, Moment, Submitting, no_capacity, unavailable
@@ -167,3 +169,56 @@ def test_an_entry_that_is_written_again_as_an_orphan_is_removed_stays() -> None:
     remover.thaw()
     house.pass_time(200)
     assert State.COMPLETED is house.only().state
+
+
+def test_a_run_that_waits_nowhere_all_the_same_gets_its_place_again() -> None:
+    house = ScriptedHouse()
+    run_id = accepted(house, Behaviour(duration=5))
+    assert house.ports.gates.leave("local", run_id)
+    house.pass_time(50)
+    assert State.QUEUED is house.run(run_id).state  # accept may be between two writes
+    house.pass_time(90)
+    assert State.COMPLETED is house.run(run_id).state
+
+
+def test_a_run_that_was_accepted_as_its_compute_was_removed_fails_and_says_so() -> None:
+    house = ScriptedHouse(others=("other",))
+    house.drop(data=snapshot(config=runconfig(target="other")))
+    (message,) = house.ports.queue.receive(SUBMISSIONS, most=1, lock=60)
+
+    def work(ports: Ports) -> None:
+        accept(ports, message.body, message_id=message.id, enqueued=message.enqueued)
+
+    acceptor = Frozen(house.ports, work, Moment.BEFORE, "gates.wait")
+    remove(house.ports, "other")
+    acceptor.thaw()
+    reconcile(house.ports)
+    assert State.FAILED is house.only().state
+    assert "other was removed" in house.only().reason
+    assert [] == house.gates()
+
+
+def test_whoever_removes_a_compute_in_use_leaves_it_as_it_was() -> None:
+    house = ScriptedHouse(others=("other",))
+    house.ports.gates.wait("other", Waiting(run_id="r", priority=0, enqueued=1.0))
+    with pytest.raises(ConfigError):
+        remove(house.ports, "other")
+    gate = house.ports.gates.get("other")
+    assert gate is not None
+    assert not gate.paused
+
+
+def test_a_compute_whose_setting_died_half_way_is_set_by_the_reconciler() -> None:
+    house = ScriptedHouse()
+    Frozen(house.ports, lambda ports: put(ports, "local", limit=7), Moment.AFTER, "computes.put").die()
+    reconcile(house.ports)
+    gate = house.ports.gates.get("local")
+    assert gate is not None
+    assert 7 == gate.limit
+
+
+def test_a_compute_that_is_half_made_has_its_gate_first() -> None:
+    house = ScriptedHouse()
+    Frozen(house.ports, lambda ports: put(ports, "new", kind="fake"), Moment.BEFORE, "computes.put").die()
+    assert house.ports.gates.get("new") is not None
+    assert house.ports.computes.get("new") is None

@@ -19,8 +19,10 @@ from runyard.reconcile.tombstones import KEPT, buried_at
 from runyard.runs.identity import seconds_of
 from runyard.runs.model import Origin
 from runyard.runs.states import State
+from runyard.testing import Behaviour
 from tests.fakes import snapshot
 from tests.unit.house import House, started
+from tests.unit.scripted_house import ScriptedHouse
 
 DAY = 86_400.0
 
@@ -184,3 +186,14 @@ def test_a_run_counts_as_deleted_when_it_is_unless_its_file_is_of_the_future() -
     run = house.only()
     assert seconds_of(run.id) + 1.0 == buried_at(run, 0.0)
     assert 5e9 == buried_at(run, 5e9)
+
+
+def test_a_run_that_is_still_to_be_cleaned_up_after_stays() -> None:
+    house = ScriptedHouse()
+    run_id = house.start(Behaviour(duration=5, cleanup_raises=3))
+    house.pass_time(10, step=2)
+    assert State.COMPLETED is house.run(run_id).state
+    assert 0 == prune(house.ports, runs_older_than=0).runs
+    house.pass_time(120)
+    assert [] == house.gates()
+    assert 1 == prune(house.ports, runs_older_than=0).runs

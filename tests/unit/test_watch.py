@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from runyard.dispatch import dispatch, request_cancel
@@ -180,6 +182,20 @@ def test_metrics_that_cannot_be_read_do_not_keep_a_run_from_ending(monkeypatch: 
     house.settle()
     assert [State.COMPLETED, State.COMPLETED] == [state(house, run_id) for run_id in ids]
     assert any("its metrics could not be read" in reason for reason in house.reasons(house.runs()[0]))
+
+
+@pytest.mark.parametrize(
+    "odd", [lambda handle: Running(handle=handle, phase=State.NOT_RESPONDING), lambda handle: None]
+)
+def test_an_observation_that_no_kind_may_make_harms_no_other_run(odd: Callable[[Handle], object]) -> None:
+    house = House()
+    first, second = started(house, 2)
+    house.target.seen[f"{first}/1"] = odd  # type: ignore[assignment]
+    house.target.end(f"{second}/1")
+    house.clock.advance(40)
+    house.settle()
+    assert State.COMPLETED is state(house, second)
+    assert any("could not be carried out" in reason for reason in house.reasons(house.ports.runs.get(first)))  # type: ignore[arg-type]
 
 
 def test_what_goes_wrong_with_one_run_is_told_on_it_once_and_harms_no_other() -> None:

@@ -18,7 +18,7 @@ from runyard.dispatch.slots import entry_of
 from runyard.dispatch.wakes import wake_for_new
 from runyard.errors import ConfigError, ConflictError, EventError
 from runyard.events.blob import BlobDrop, experiment_of
-from runyard.events.submission import Submission, parse_submission
+from runyard.events.submission import Submission, SubmissionEvent, parse_submission
 from runyard.ports import Ports
 from runyard.runs.failures import failure
 from runyard.runs.identity import identity, run_id
@@ -66,12 +66,8 @@ def _accept_blob(ports: Ports, drop: BlobDrop, source: str) -> Run:
 def _accept_submission(ports: Ports, body: bytes, message_id: str, enqueued: float) -> Run:
     event = parse_submission(body)
     submission = event.submission
-    if event.cloud_event is not None:
-        source, event_id = event.cloud_event
-        ident = identity(source, event_id)
-    else:
-        event_id = submission.id or message_id
-        ident = identity(event_id)
+    event_id = event.cloud_event[1] if event.cloud_event is not None else submission.id or message_id
+    ident = event_identity(event, message_id)
     origin = Origin(source="queue", name="submissions", event_id=event_id)
     run = describe(_new_run(ports, submission.experiment, origin, ident, enqueued), submission)
     try:
@@ -79,6 +75,13 @@ def _accept_submission(ports: Ports, body: bytes, message_id: str, enqueued: flo
     except ConfigError as error:
         return _born_failed(ports, run, error)
     return _begin(ports, run, asked)
+
+
+def event_identity(event: SubmissionEvent, message_id: str) -> str:
+    """The identity of a submission that came as a message."""
+    if event.cloud_event is not None:
+        return identity(*event.cloud_event)
+    return identity(event.submission.id or message_id)
 
 
 def describe(run: Run, submission: Submission) -> Run:
@@ -117,9 +120,10 @@ def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
     _wait(ports, ready)
     stored, created = ports.runs.create(birth(ready, [_queued(ports, ready)], who="accept"))
     if not created:
-        if stored.id != ready.id:  # the same event with another time: this id will never have a row
+        exists = ports.runs.get(stored.id)
+        if exists is None or exists.id != ready.id:  # deleted, or the same event with another time: no such row will be
             ports.gates.leave(ready.compute, ready.id)
-        return _again(ports, stored)
+        return stored if exists is None else _again(ports, exists)
     if ports.clock.now() - run.created > SLOW:
         _wait(ports, stored)  # the reconciler may have taken the entry, which had no row, for an orphan
     _tell(stored)

@@ -23,6 +23,7 @@ def deliver(ports: Ports, name: str, headers: Mapping[str, str], body: bytes) ->
     Raises:
         NotFoundError: if there is no such webhook.
         AuthError: if the signature is missing or wrong.
+        ConflictError: if the run that this delivery made was deleted.
         EventError: if the payload cannot be read or does not have what the template points at.
     """
     webhook = ports.webhooks.get(name)

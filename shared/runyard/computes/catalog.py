@@ -82,6 +82,8 @@ def put(ports: Ports, name: str, **changes: Unpack[Changes]) -> Compute:
     before = _before(ports, name, changes.get("kind"))
     compute = ports.targets.get(before.kind).check(changed(before, changes))
     is_new = ports.gates.get(name) is None
+    if is_new:  # first, so that whoever finds the compute finds its gate
+        ports.gates.configure(name, limit=compute.limit, paused=compute.paused)
     ports.computes.put(compute)
     ports.gates.configure(name, limit=compute.limit, paused=compute.paused)
     if is_new and any(gate.draining for gate in ports.gates.list()):
@@ -115,10 +117,15 @@ def remove(ports: Ports, name: str) -> None:
     """
     if name == DEFAULT:
         raise ConfigError(f"{name} is every root's own compute; pause it with `runyard compute pause {name}`")
-    if ports.computes.get(name) is None:
+    if (compute := ports.computes.get(name)) is None:
         raise NotFoundError(f"there is no compute {name!r}")
+    ports.gates.configure(
+        name, limit=compute.limit, paused=True
+    )  # nobody takes a slot between the look and the removal
     gate = ports.gates.get(name)
     if gate is not None and (gate.waiting or gate.taken):
+        ports.gates.configure(name, limit=compute.limit, paused=compute.paused)
+        wake_dispatch(ports, compute)
         raise ConfigError(
             f"{name!r} has {gate.taken} runs and {gate.waiting} waiting; cancel them or wait, then remove it"
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from runyard.errors import RunyardError, TargetError
 from runyard.ports import Compute, Job, Observation, Plan, Ports, Unreachable
 from runyard.runs.model import Attempt, Handle, Run
 
 T = TypeVar("T")
+FAILURES: Final = (Exception, SystemExit)
+"""What a kind may raise without ending more than its call: a library that it uses may think that it is a command."""
 
 log = logging.getLogger(__name__)
 
@@ -19,15 +21,16 @@ def _guarded(what: str, call: Callable[[], T]) -> T | RunyardError:
     """The border to the kinds: what a call gives, or its error."""
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 - the border to the kinds: the caller writes it on the run
+    except FAILURES as error:  # the border to the kinds: the caller writes it on the run
         return as_ours(error, what)
 
 
-def as_ours(error: Exception, what: str) -> RunyardError:
+def as_ours(error: object, what: str) -> RunyardError:
     """The error itself if it is ours; else one that names the call and the type, and no more: its text may hold secrets."""
     if isinstance(error, RunyardError):
         return error
-    log.error("%s failed: %s", what, type(error).__name__, extra={"action": "target failed"}, exc_info=error)
+    shown = error if isinstance(error, BaseException) else None
+    log.error("%s failed: %s", what, type(error).__name__, extra={"action": "target failed"}, exc_info=shown)
     return RunyardError(f"{what} failed with {type(error).__name__}; the host's log says where")
 
 
@@ -49,6 +52,8 @@ def submit_many(ports: Ports, compute: Compute, plans: Sequence[Plan]) -> Sequen
     results = _guarded(what, lambda: ports.targets.get(compute.kind).submit_many(plans))
     if isinstance(results, RunyardError):
         return [results] * len(plans)
+    if len(results) != len(plans):
+        return [RunyardError(f"{what} gave {len(results)} answers to {len(plans)} jobs")] * len(plans)
     return [each if isinstance(each, Handle) else as_ours(each, what) for each in results]
 
 

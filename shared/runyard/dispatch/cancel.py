@@ -105,7 +105,8 @@ def end_unstarted(ports: Ports, compute: Compute, run: Run) -> bool:
     except ConflictError:
         return False  # somebody goes on with it, and meets the void register: the next poll sees what came of that
     log.info("%s: canceled before it started", run.id, extra={"action": "end", **run.log_context()})
-    calls.clean_up(ports, run, run.handle)
+    if calls.clean_up(ports, run, run.handle):
+        return True  # the poll of its slot tries again, and frees it then
     if ports.gates.release(compute.name, run.id):
         wake_for_next(ports, compute)
     return True

@@ -106,7 +106,8 @@ def _fail(ports: Ports, compute: Compute, refused: Refusal) -> None:
     else:
         failed, why = failure(refused.error, now)
         ports.runs.transition(transition(run, [failed], who="dispatch", row=row, error=why, claimed_until=None))
-    calls.clean_up(ports, run, run.handle)
+    if calls.clean_up(ports, run, run.handle):
+        return  # the poll of its slot tries again, and frees it then
     ports.gates.release(compute.name, run.id)
     wake_for_next(ports, compute)
 

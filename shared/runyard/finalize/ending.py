@@ -164,7 +164,7 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
 
 def let_go(ports: Ports, compute: Compute, run: Run) -> None:
     """Clean up after a run that has ended, then free its slot. A cleanup that fails is tried again by the next poll."""
-    failed = calls.clean_up(ports, run, run.handle)
+    failed = calls.clean_up(ports, run, run.handle) or _clean_up_earlier(ports, run)
     if failed:
         waited = ports.clock.now() - (run.ended or 0.0) > CLEANUP_PATIENCE
         after = "given up; look there for what it left" if waited else "tried again"
@@ -172,6 +172,13 @@ def let_go(ports: Ports, compute: Compute, run: Run) -> None:
         if not waited:
             return
     free_slot(ports, compute, run.id)
+
+
+def _clean_up_earlier(ports: Ports, run: Run) -> str:
+    """Once more for the attempts before the last: a cleanup that failed between two attempts was not waited for."""
+    rows = ports.runs.attempts(run.id) if run.attempt > 1 or run.handle is None else ()
+    said = [calls.clean_up(ports, run, row.handle) for row in rows if row.handle != run.handle]
+    return next(filter(None, said), "")
 
 
 def _tell_once(ports: Ports, run: Run, reason: str) -> None:

@@ -9,9 +9,10 @@ import logging
 from typing import Final
 
 from runyard.accept import messages, reject
-from runyard.accept.acceptor import accept_run, blob_identity, fail
+from runyard.accept.acceptor import accept_run, blob_identity, event_identity, fail
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
 from runyard.errors import ConfigError, EventError
+from runyard.events.submission import parse_submission
 from runyard.ports import Message, Ports
 from runyard.reconcile.wake_up import reconcile
 from runyard.runs.model import Origin
@@ -35,11 +36,7 @@ def bury(ports: Ports, letter: Message) -> None:
     else:
         reconcile(ports)  # a lost wake: whatever it was to move is found by its gate
     # Without a source the letter was sent here by hand: sent again it goes to accept, which tells what is wrong with it.
-    properties = {
-        "source": letter.dead_letter_source,
-        "reason": why,
-        "description": letter.dead_letter_description,
-    }
+    properties = {"source": letter.dead_letter_source, "reason": why, "description": letter.dead_letter_description}
     ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=properties)
 
 
@@ -62,10 +59,29 @@ def _end_submission(ports: Ports, letter: Message, description: str) -> None:
         blob = envelope.blob
         origin = Origin(source="blob", name=blob.name, event_id=blob.event_id)
         error = _failure(description, "drop the snapshot again")
-        reject(ports, origin, error, at=letter.enqueued, ident=blob_identity(blob))
-    else:
+        if not _goes_on(ports, blob_identity(blob)):
+            reject(ports, origin, error, at=letter.enqueued, ident=blob_identity(blob))
+    elif not _goes_on(ports, _identity_of(letter)):
         error = _failure(description, "`runyard queue redrive` sends it again")
         reject(ports, origin, error, at=letter.enqueued)
+
+
+def _identity_of(letter: Message) -> str | None:
+    """The identity of the run that a public submission asks for; ``None`` if it cannot be read."""
+    try:
+        return event_identity(parse_submission(letter.body), letter.id)
+    except ConfigError:
+        return None
+
+
+def _goes_on(ports: Ports, ident: str | None) -> bool:
+    """Whether the message's run is there, so that the message is only one that came too often; see that the run goes on."""
+    known = ports.runs.find(ident) if ident is not None else None
+    if known is None:
+        return False
+    if ports.runs.get(known) is not None:
+        accept_run(ports, known)
+    return True
 
 
 def _end_run(ports: Ports, run_id: str, error: EventError) -> None:
@@ -85,20 +101,16 @@ def redrive(ports: Ports, *, source: str | None = None, most: int = 1000) -> int
         most: At most so many.
     """
     sent = ports.queue.redrive(source=source, most=most)
-    while sent < most:
-        letters = ports.queue.receive(BURIED, most=min(100, most - sent), lock=LOCK)
-        if not letters:
-            break
-        kept = [letter for letter in letters if source is not None and letter.properties.get("source") != source]
+    kept: list[Message] = []
+    while sent < most and (letters := ports.queue.receive(BURIED, most=min(100, most - sent), lock=LOCK)):
         for letter in letters:
-            if letter in kept:
+            if source is not None and letter.properties.get("source") != source:
+                kept.append(letter)
                 continue
             ports.queue.send(letter.properties.get("source") or SUBMISSIONS, letter.body, durable=True)
             ports.queue.complete(letter)
             sent += 1
-        for letter in kept:  # given back only now: sooner, they would be received again at once
-            ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=letter.properties)
-            ports.queue.complete(letter)
-        if kept:
-            break
+    for letter in kept:  # given back only now: sooner, they would be received again at once
+        ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=letter.properties, durable=True)
+        ports.queue.complete(letter)
     return sent

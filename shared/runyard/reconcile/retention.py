@@ -87,8 +87,9 @@ def prune(
     report = PruneReport()
     removal = _Removal(ports=ports, report=report, dry_run=dry_run)
     now = ports.clock.now()
+    held = {slot.run_id for gate in ports.gates.list() if gate.taken for slot in ports.gates.slots(gate.compute)}
     for index, run in enumerate(_all_runs(ports, Query(limit=PAGE))):
-        if not run.has_ended:
+        if not run.has_ended or run.id in held:  # one that holds a slot is still to be cleaned up after
             continue
         age = now - (run.ended or run.created)
         kept = keep is not None and index < keep

@@ -14,6 +14,7 @@ from runyard.dispatch.cancel import WAITING, cancel_waiting
 from runyard.dispatch.wakes import SUBMISSIONS, send_tick, wake_dispatch
 from runyard.errors import ConflictError
 from runyard.ports import Compute, Gate, Ports, Query
+from runyard.reconcile.places import fail_stranded, restore
 from runyard.runs.deadlines import DEADLINES
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
@@ -25,6 +26,8 @@ STALE: Final = 60.0
 """Seconds after which a ``NotStarted`` run's message counts as lost and is sent again."""
 ORPHANED: Final = 10 * 60.0
 """Seconds after which a waiting entry without a run's row is removed (DESIGN §3, rule 6)."""
+FARTHEST: Final = 60.0
+"""Seconds until the next poll that are more than any interval: the clock was set back since, and nobody would look till then."""
 INTERVAL: Final = 1.0
 RESENT: Final = 200
 """Runs whose message is sent again in one round, at most, and runs on one page of a listing."""
@@ -38,10 +41,13 @@ def reconcile(ports: Ports) -> int:
     for gate in ports.gates.list():
         compute = ports.computes.get(gate.compute)
         if compute is None:
+            woken += fail_stranded(ports, gate)
             continue
+        if (gate.limit, gate.paused) != (compute.limit, compute.paused):  # whoever set it died before the gate had it
+            ports.gates.configure(compute.name, limit=compute.limit, paused=compute.paused)
         woken += _work_without_wake(ports, compute, gate)
         woken += _watch_without_tick(ports, compute, gate)
-    return woken + _never_accepted(ports) + _canceled_waiting(ports)
+    return woken + restore(ports) + _never_accepted(ports) + _canceled_waiting(ports)
 
 
 def _work_without_wake(ports: Ports, compute: Compute, gate: Gate) -> int:
@@ -63,7 +69,7 @@ def _watch_without_tick(ports: Ports, compute: Compute, gate: Gate) -> int:
     now = ports.clock.now()
     if gate.next_at is None:
         generation = ports.gates.arm(compute.name, next_at=now + INTERVAL) if gate.taken else None
-    elif gate.next_at + OVERDUE < now:
+    elif gate.next_at + OVERDUE < now or gate.next_at > now + FARTHEST:
         log.warning("the watch of %s was overdue and is sent again", compute.name, extra={"action": "rearm"})
         # Under the same generation: the message may be late and not lost, and must not be overtaken again and again.
         generation = gate.generation
@@ -84,7 +90,8 @@ def _never_accepted(ports: Ports) -> int:
         if (count := count + 1) > RESENT:
             break
         if now - run.created > DEADLINES[State.NOT_STARTED]:
-            _give_up(ports, run)
+            if not ports.queue.backlog(SUBMISSIONS, 1):  # else accept may have its message in hand right now
+                _give_up(ports, run)
         else:
             ports.queue.send(SUBMISSIONS, messages.for_run(run.id))
     return count

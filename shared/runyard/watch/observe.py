@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from runyard.dispatch.calls import as_ours
 from runyard.dispatch.cancel import press
 from runyard.dispatch.claims import take_over
 from runyard.errors import ConflictError, RunyardError
@@ -23,16 +24,17 @@ log = logging.getLogger(__name__)
 
 def act(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Observation) -> None:
     """Act on one observation. A conflict means that a newer writer was first: the next poll sees afresh."""
-    if seen.handle != run.handle:
-        note(ports, run, f"an observation of another attempt ({seen.handle}) was left aside")
-        return
     try:
+        if seen.handle != run.handle:
+            note(ports, run, f"an observation of another attempt ({seen.handle}) was left aside")
+            return
         goes_on = _follow(ports, compute, run, slot, seen)
     except ConflictError:
         log.info("a newer change of %s was first", run.id, extra={"action": "observe", **run.log_context()})
         return
-    except (RunyardError, OSError) as error:
-        note(ports, run, f"its compute was observed, but that could not be carried out: {error}")
+    except Exception as error:  # noqa: BLE001 - a kind may observe what is none of the port's: this run's matter alone
+        said = error if isinstance(error, RunyardError | OSError) else as_ours(error, f"what {compute.name} said of it")
+        note(ports, run, f"its compute was observed, but that could not be carried out: {said}")
         return
     if goes_on and (run.cancel_requested or run.giving_up is not None):
         press(ports, run)
