@@ -38,6 +38,18 @@ def test_a_machine_that_does_not_come_within_20_minutes_counts_as_no_capacity() 
     assert [] == house.gates()
 
 
+def test_a_compute_that_has_a_job_and_never_begins_with_it_counts_as_one_without_a_machine() -> None:
+    house = ScriptedHouse()
+    run_id = house.start(Behaviour(starting=FOREVER), Behaviour(duration=5))
+    house.pass_time(19 * 60)
+    assert (State.STARTING, 1) == (house.run(run_id).state, house.run(run_id).attempt)
+    house.pass_time(5 * 60)
+    assert State.COMPLETED is house.run(run_id).state
+    assert "had it, and did not begin with it, within 20 min" in house.story(run_id)
+    assert [2] == [ran.attempt for ran in house.script.executions]
+    assert [] == house.gates()
+
+
 def test_a_machine_that_does_not_come_lets_the_run_go_to_its_fallback() -> None:
     house = ScriptedHouse(others=("second",))
     run_id = house.start(Behaviour(provisioning=FOREVER), Behaviour(duration=5), runyard={"fallback": ["second"]})

@@ -31,13 +31,14 @@ def give_up_if_overdue(ports: Ports, compute: Compute, run: Run, slot: Slot, see
     now = ports.clock.now()
     if run.state is State.NOT_RESPONDING and seen is None:
         return _outlived(ports, compute, run, slot, now)
-    most = deadline(run.state, compute.deadlines)
+    # A compute that has a job and never begins with it is as good as one that has no machine for it.
+    waits = run.state in {State.STARTING, State.PROVISIONING}
+    most = deadline(State.PROVISIONING if waits else run.state, compute.deadlines)
     if most is None or seen is None or now - run.since <= most or run.giving_up is not None:
         return False
-    if run.state is State.PROVISIONING:
-        why = (
-            f"{compute.name} had no machine for it within {most / 60:.0f} min ({seen.detail or 'it does not say why'})"
-        )
+    if waits:
+        what = "had no machine for it" if run.state is State.PROVISIONING else "had it, and did not begin with it,"
+        why = f"{compute.name} {what} within {most / 60:.0f} min ({seen.detail or 'it does not say why'})"
         refuse(ports, compute, Refusal(run, slot, CapacityError(why)))
         return True
     if run.state is State.PREPARING:
