@@ -11,13 +11,12 @@ from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import ConflictError
 from runyard.events.blob import BlobDrop
 from runyard.events.submission import Submission
-from runyard.ports import Absent, Compute, Ended, Observation, Plan, Running, Waiting
+from runyard.ports import Absent, Compute, Ended, Observation, Plan, Waiting
 from runyard.reconcile import reconcile, sweep
 from runyard.runs.identity import run_id as make_run_id
 from runyard.runs.model import Handle, Origin
 from runyard.runs.moves import Move, Transition, transition
 from runyard.runs.states import State
-from runyard.watch import watch
 from tests.fakes import FakeTarget, runconfig, snapshot
 from tests.unit.house import House, started, state
 
@@ -388,15 +387,3 @@ def test_a_repeated_request_of_the_api_finds_the_run_whose_reply_was_lost() -> N
     house.settle()
     assert (True, False, first.id) == (created, again, second.id)
     assert [f"{first.id}/1"] == house.target.submitted
-
-
-def test_a_late_tick_of_an_old_generation_does_nothing() -> None:
-    house = House()
-    (run_id,) = started(house)
-    (old,) = house.ports.queue.peek(WATCH)
-    house.clock.advance(2)
-    house.settle()
-    polls = house.target.polls
-    house.target.seen[f"{run_id}/1"] = lambda h: Running(handle=h, phase=State.RUNNING, started=1e9)
-    watch(house.ports, old.body)
-    assert polls == house.target.polls

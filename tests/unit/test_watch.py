@@ -218,3 +218,15 @@ def test_what_goes_wrong_with_one_run_is_told_on_it_once_and_harms_no_other() ->
         house.settle()
     assert State.COMPLETED is state(house, second)
     assert 1 >= sum("could not be carried out" in reason for reason in house.reasons(house.ports.runs.get(first)))  # type: ignore[arg-type]
+
+
+def test_a_late_tick_of_an_old_generation_does_nothing() -> None:
+    house = House()
+    (run_id,) = started(house)
+    (old,) = house.ports.queue.peek(WATCH)
+    house.clock.advance(2)
+    house.settle()
+    polls = house.target.polls
+    house.target.seen[f"{run_id}/1"] = lambda h: Running(handle=h, phase=State.RUNNING, started=1e9)
+    watch(house.ports, old.body)
+    assert polls == house.target.polls
