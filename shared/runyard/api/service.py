@@ -75,6 +75,7 @@ def remove_old(ports: PortsDep, retention: Retention) -> Response:
         "runs": report.runs,
         "logs": report.logs,
         "snapshots": report.snapshots,
+        "tombstones": report.tombstones,
         "bytes": report.bytes,
         "dryRun": retention.dry_run,
     }

@@ -251,6 +251,7 @@ class PruneShape(TypedDict):
     runs: int
     logs: int
     snapshots: int
+    tombstones: int
     bytes: int
     dryRun: bool
 
