@@ -21,7 +21,7 @@ from .job import Job
 from .loop import Timer
 from .places import Places, make_folder, make_run_folders
 from .plain import append_line
-from .problems import Problem, Stopped, from_os_error
+from .problems import Problem, Stopped, from_os_error, unforeseen
 from .unpack import unpack
 from .verdict import Verdict, of_exit
 from .watched import Script
@@ -96,10 +96,7 @@ class Attempt:
             step()
         except Exception as error:  # the attempt's boundary: recorded in its result, and in the log
             self._yard.complain("%s: %s" % (self.job.run, traceback.format_exc()))
-            problem = Problem(
-                "the run could not be prepared (%s); local/supervisor.log in the root says more" % type(error).__name__,
-                "transient",
-            )
+            problem = unforeseen(error)
             if self.script.pid:
                 self.phase = "running"
                 self._end(Verdict("failed", problem.message, problem.error_class), 0.0)
@@ -193,13 +190,7 @@ class Attempt:
             self._fail(from_os_error(error, "preparing the run's folders"))
         elif error is not None:
             self._yard.complain("%s: %r\n" % (self.job.run, error))
-            self._fail(
-                Problem(
-                    "the run could not be prepared (%s); local/supervisor.log in the root says more"
-                    % type(error).__name__,
-                    "transient",
-                )
-            )
+            self._fail(unforeseen(error))
         else:
             self._is_unpacked = True
             self._guard(self._launch)

@@ -25,3 +25,9 @@ def from_os_error(error: OSError, what: str) -> Problem:
     if error.errno in NO_ROOM:
         return Problem("%s failed: %s; make room on the disk and submit again" % (what, reason), "quota")
     return Problem("%s failed: %s; mend that, and submit it again" % (what, reason), "transient")
+
+
+def unforeseen(error: Exception) -> Problem:
+    """What is said of an error that nobody thought of; its traceback is in the supervisor's log."""
+    message = "the run could not be prepared (%s); local/supervisor.log in the root says more" % type(error).__name__
+    return Problem(message, "transient")
