@@ -191,7 +191,7 @@ def test_keeper_and_then_supervisor_killed(house: House, tmp_path: Path, hosted:
     (tmp_path / "gate").touch()
     found = result_of(house, handle)
     assert (found["outcome"], found["exit_code"]) == ("exited", 6)
-    assert process.read_stat(pid) is None
+    wait_until(lambda: process.read_stat(pid) is None)  # it is reaped once its result is written
 
 
 def test_keeper_and_supervisor_killed_at_once(house: House, tmp_path: Path) -> None:
