@@ -69,13 +69,16 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
     )
     stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source), durable=True)
     if not created and ports.runs.get(stored.id) is None:
-        raise ConflictError(
-            f"the run of this key or delivery was {ports.runs.find(unique) or stored.id}, and it was deleted since; "
-            "it does not run again: use another key"
-        )
+        raise _deleted(ports.runs.find(unique) or stored.id)
     if created or not (full or stored.has_ended):  # in a flood, the message of a run that exists is on its way
         ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
     return stored, created
+
+
+def _deleted(ident: str) -> ConflictError:
+    return ConflictError(
+        f"the run of this key or delivery was {ident}, and it was deleted since; it does not run again: use another key"
+    )
 
 
 def check_room(ports: Ports, key: str | None) -> bool:

@@ -70,7 +70,7 @@ def _carry_out(ports: Ports, run: Run) -> Run:
     compute = ports.computes.get(run.compute)
     if compute is not None and end_unstarted(ports, compute, run):
         return ports.runs.get(run.id) or run
-    press(ports, run)
+    calls.cancel(ports, run)
     return run
 
 
@@ -110,11 +110,6 @@ def end_unstarted(ports: Ports, compute: Compute, run: Run) -> bool:
     if ports.gates.release(compute.name, run.id):
         wake_for_next(ports, compute)
     return True
-
-
-def press(ports: Ports, run: Run) -> None:
-    """Ask the target to end the run's job."""
-    calls.cancel(ports, run)
 
 
 def _force(ports: Ports, run: Run, who: str) -> Run:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from runyard.dispatch import calls
 from runyard.dispatch.attempts import newest
-from runyard.dispatch.cancel import end_unstarted, press
+from runyard.dispatch.cancel import end_unstarted
 from runyard.dispatch.refusals import Refusal, refuse
 from runyard.dispatch.retries import MAX_TRIES
 from runyard.dispatch.slots import let_slot_go
@@ -191,7 +191,7 @@ def _store_handle(ports: Ports, compute: Compute, run: Run, handle: Handle) -> N
             current = ports.runs.get(run.id)
             continue
         if stored.cancel_requested and not end_unstarted(ports, compute, stored):
-            press(ports, stored)
+            calls.cancel(ports, stored)
         return
     if current is None or current.has_ended or current.attempt != run.attempt:
         calls.clean_up(ports, run, handle)

@@ -5,7 +5,7 @@ import os
 import signal
 import struct
 import time
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from .plain import open_plain
 from .problems import Problem
@@ -72,14 +72,7 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str, t
         try:
             # posix_spawn cannot change the folder. Only the loop's thread starts programs, and workers use full paths.
             os.chdir(folder)
-            before = _wear(tag)
-            try:
-                return os.posix_spawn(
-                    argv[0], argv, environment, file_actions=actions, setsid=True, setsigdef=_RESET, setsigmask=()
-                )
-            finally:
-                if before is not None:
-                    _wear(before)
+            return _posix_spawn(argv, environment, actions, tag)
         except NotImplementedError:
             return _popen(argv, environment, folder, output)
         finally:
@@ -87,6 +80,17 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str, t
             os.close(back)
     finally:
         os.close(output)
+
+
+def _posix_spawn(argv: List[str], environment: Dict[str, str], actions: List[Any], tag: int) -> int:
+    before = _wear(tag)
+    try:
+        return os.posix_spawn(
+            argv[0], argv, environment, file_actions=actions, setsid=True, setsigdef=_RESET, setsigmask=()
+        )
+    finally:
+        if before is not None:
+            _wear(before)
 
 
 def _wear(tag: int) -> Optional[int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
+from runyard.dispatch import calls
 from runyard.dispatch.calls import as_ours
-from runyard.dispatch.cancel import press
 from runyard.dispatch.claims import take_over
 from runyard.errors import ConflictError, RunyardError
 from runyard.finalize import collecting_is_overdue, finish, finish_overdue
@@ -37,7 +37,7 @@ def act(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Observation)
         note(ports, run, f"its compute was observed, but that could not be carried out: {said}")
         return
     if goes_on and (run.cancel_requested or run.giving_up is not None):
-        press(ports, run)
+        calls.cancel(ports, run)
 
 
 def _follow(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Observation) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from runyard.dispatch.cancel import press
+from runyard.dispatch import calls
 from runyard.dispatch.refusals import Refusal, refuse
 from runyard.errors import CapacityError
 from runyard.finalize import finish
@@ -56,7 +56,7 @@ def _stop_preparing(ports: Ports, run: Run, seen: Running, most: float) -> None:
     )
     error = RunError(error_class="config", message=message, code="PreparationTooLong")
     move = Move(state=None, reason=f"{message}; it is being ended", at=ports.clock.now())
-    press(ports, ports.runs.transition(transition(run, [move], who="watch", giving_up=error)))
+    calls.cancel(ports, ports.runs.transition(transition(run, [move], who="watch", giving_up=error)))
 
 
 def _outlived(ports: Ports, compute: Compute, run: Run, slot: Slot, now: float) -> bool:
