@@ -8,6 +8,7 @@ from typing import Final
 
 from runyard.accept import messages
 from runyard.accept.acceptor import describe
+from runyard.accept.concealed import concealed, forget, whole_request
 from runyard.accept.resolve import asked_of
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError, ConflictError, NotFoundError, ThrottledError
@@ -67,7 +68,10 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
         since=now,
         created=now,
     )
-    stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source), durable=True)
+    run = concealed(ports, describe(run, submission))
+    stored, created = ports.runs.create(birth(run, [], who=origin.source), durable=True)
+    if not created:
+        forget(ports, run)
     if not created and ports.runs.get(stored.id) is None:
         raise _deleted(ports.runs.find(unique) or stored.id)
     if created or not (full or stored.has_ended):  # in a flood, the message of a run that exists is on its way
@@ -110,14 +114,14 @@ def resubmit(
 
     Raises:
         NotFoundError: if there is no such run, or its snapshot is gone.
-        ConfigError: if the earlier run has nothing to repeat (it was rejected).
+        ConfigError: if the earlier run has nothing to repeat (it was rejected), or its secrets are gone.
     """
     earlier = ports.runs.get(run_id)
     if earlier is None:
         raise NotFoundError(f"there is no run {run_id!r}; `runyard runs` lists them")
     if not earlier.request:
         raise ConfigError(f"{run_id} was rejected, so there is nothing to submit again; send a corrected event")
-    request = {**earlier.request}
+    request = whole_request(ports, earlier)
     request.pop("id", None)
     if target is not None:
         request["target"] = target

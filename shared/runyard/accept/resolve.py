@@ -13,7 +13,7 @@ from runyard.computes import resolve as resolve_compute
 from runyard.errors import ConfigError, NotFoundError, RunconfigError, SnapshotError, UnsupportedError
 from runyard.events.blob import sidecar_names
 from runyard.events.submission import Submission
-from runyard.ports import BlobInfo, Compute, Ports
+from runyard.ports import BlobInfo, Compute, Ports, user_secret
 from runyard.runconfig.job import job_spec
 from runyard.runconfig.locate import choose, keeper
 from runyard.runconfig.meaning import meaning
@@ -55,6 +55,8 @@ class Resolved:
     target: str
     compute: Compute
     priority: int
+    secret_variables: frozenset[str] = frozenset()
+    """The variables that the run configuration marks as secret."""
 
 
 def asked_of(submission: Submission) -> Asked:
@@ -115,7 +117,16 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
     snapshot = SnapshotRef(
         container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256
     )
-    return Resolved(snapshot=snapshot, spec=spec, target=target, compute=compute, priority=config.runyard.priority or 0)
+    for variable, name in spec.secrets.items():
+        user_secret(ports.secrets, name, variable)
+    return Resolved(
+        snapshot=snapshot,
+        spec=spec,
+        target=target,
+        compute=compute,
+        priority=config.runyard.priority or 0,
+        secret_variables=frozenset(config.runyard.secret_variables),
+    )
 
 
 def _fallback(ports: Ports, name: str) -> str:

@@ -37,3 +37,7 @@ class RunyardOptions:
     """Computes to try in turn when the target has no capacity or quota."""
     image_map: dict[str, str] = option(dict, key="image_map", keys=("images",))
     """From a base image to the one that is used instead."""
+    secret_variables: list[str] = option(list, key="secret_variables")
+    """Environment variables whose values are secret whatever they are called."""
+    secrets: dict[str, str] = option(dict)
+    """From an environment variable to the name of the secret that the service keeps, and puts into it when the run starts."""
