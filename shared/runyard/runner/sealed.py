@@ -28,6 +28,16 @@ def reveal(document: Any, values: Mapping[str, Any]) -> Any:
     return document
 
 
+def at(document: Any, pointer: str) -> Any:
+    """What stands at a JSON pointer; ``None`` if there is no such place."""
+    for part in parts_of(pointer):
+        try:
+            document = document[part] if isinstance(document, Mapping) else document[int(part)]
+        except (LookupError, ValueError, TypeError):
+            return None
+    return document
+
+
 def parts_of(pointer: str) -> List[str]:
     """The keys and indices of a JSON pointer, outermost first."""
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]

@@ -8,9 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from runyard.errors import UnsupportedError
 from runyard.ports import Job, Plan, Secrets, kept_of, user_secret
-from runyard.runner.sealed import MASK, parts_of, pointer_to
+from runyard.runner.sealed import MASK, at, pointer_to
 from runyard.runs.identity import remote_name
 from runyard.runs.model import Handle, JobSpec, SnapshotRef
 from runyard.targets.local.options import LocalOptions
@@ -45,6 +47,8 @@ def make_plan(job: Job) -> Plan:
         "grace": options.grace,
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
+        "environment": _environment(spec, options),
+        "container": msgspec.to_builtins(spec.container) if spec.container is not None else None,
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
     }
@@ -56,6 +60,23 @@ def make_plan(job: Job) -> Plan:
     return Plan(
         kind=KIND, compute=compute.name, run_id=run.id, attempt=job.attempt, name=name, request=request, handle=handle
     )
+
+
+def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
+    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it."""
+    wish = spec.environment
+    if wish is None:
+        return None
+    return {
+        "conda": wish.conda,
+        "policy": wish.policy,
+        "auto_prepare": wish.auto_prepare,
+        "base": wish.base,
+        "source": wish.source,
+        "resolver": options.resolver,
+        "python": options.interpreter,
+        "cache": options.environments,
+    }
 
 
 def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
@@ -71,6 +92,15 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     if spec.node_count != 1:
         raise UnsupportedError(
             f"the run asks for {spec.node_count} nodes, and {job.compute.name!r} is one machine; set nodeCount to 1"
+        )
+    if spec.container is not None:
+        raise UnsupportedError(
+            "docker.enabled is true: running in a container is not available in this version; set it to false"
+        )
+    if spec.environment is not None:
+        raise UnsupportedError(
+            "environment.python.userManagedDependencies is false: preparing a Python environment is not available in this "
+            "version; set it to true, and the script runs with the compute's own Python"
         )
     return spec, snapshot
 
@@ -92,8 +122,8 @@ def secrets_of(plan: Plan, secrets: Secrets) -> dict[str, Any]:
     """
     request: Any = plan.request
     kept = kept_of(secrets, request.get("secret", ""), plan.run_id)
-    # The request has the fields of the job that matter here under their own names.
-    found = {pointer: value for pointer, value in kept.spec.items() if parts_of(pointer)[0] in request}
+    # The request has those fields of the job that matter here under their own names.
+    found = {pointer: value for pointer, value in kept.spec.items() if at(request, pointer) == MASK}
     for variable, name in request.get("secrets", {}).items():
         found[pointer_to("environment_variables", variable)] = user_secret(secrets, name, variable)
     return found
