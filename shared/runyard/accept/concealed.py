@@ -7,13 +7,14 @@ cannot mix theirs; what no row names in the end is removed at once, or, after a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace as replace_webhook
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 
 from runyard.errors import ConfigError
-from runyard.ports import Ports, kept_of
+from runyard.ports import Ports, Webhook, kept_of
 from runyard.runconfig.concealed import conceal, reveal
 from runyard.runconfig.redact import redacted, redacted_text
 from runyard.runner.sealed import UnfitError
@@ -23,6 +24,7 @@ from runyard.runs.model import JobSpec, Run
 
 _OPEN: Final = ("schema", "id", "experiment", "snapshot", "target", "priority")
 """Fields of a submission that say which event, which snapshot and where: they are shown, and looked for."""
+_OF_TEMPLATE: Final = "template-"
 _OPEN_OF_JOB: Final = ("framework", "secrets", "fallback", "runconfig")
 """Fields of a job that the use cases go by, or that only people read."""
 
@@ -72,6 +74,33 @@ def whole_request(ports: Ports, run: Run) -> dict[str, object]:
         return dict(reveal(run.request, kept.request))
     except UnfitError:
         raise ConfigError(f"the secrets of {run.id} do not fit its submission; submit it anew") from None
+
+
+def concealed_template(ports: Ports, webhook: Webhook) -> Webhook:
+    """A webhook as its row may hold it, once what its template masks is among the secrets."""
+    submission, values = _without(webhook.submission, _OPEN, ())
+    name = f"{_OF_TEMPLATE}{webhook.name}"
+    if values:
+        ports.secrets.set(name, msgspec.json.encode(values).decode())
+    return replace_webhook(webhook, submission=submission, template_secret=name if values else "")
+
+
+def whole_template(ports: Ports, webhook: Webhook) -> dict[str, object]:
+    """A webhook's template as it was given.
+
+    Raises:
+        ConfigError: if its secrets are gone.
+    """
+    if not webhook.template_secret:
+        return webhook.submission
+    text = ports.secrets.get(webhook.template_secret)
+    try:
+        values = msgspec.json.decode(text or "", type=dict[str, Any])
+        return dict(reveal(webhook.submission, values))
+    except (msgspec.DecodeError, UnfitError):
+        raise ConfigError(
+            f"the secrets of the template of webhook {webhook.name!r} are missing; define the webhook again"
+        ) from None
 
 
 def _concealed_job(spec: JobSpec | None, marked: Iterable[str]) -> tuple[JobSpec | None, dict[str, Any]]:

@@ -44,6 +44,7 @@ class Asked:
     script: str | None = None
     arguments: tuple[str, ...] | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class Resolved:
     compute: Compute
     priority: int
     secret_variables: frozenset[str] = frozenset()
-    """The variables that the run configuration marks as secret."""
+    """The variables that the run configuration or the event marks as secret."""
 
 
 def asked_of(submission: Submission) -> Asked:
@@ -81,6 +82,7 @@ def asked_of(submission: Submission) -> Asked:
         script=submission.script,
         arguments=None if submission.arguments is None else tuple(map(scalar_text, submission.arguments)),
         environment_variables=submission.environment_variables,
+        secret_variables=submission.secret_variables,
     )
 
 
@@ -127,7 +129,7 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
         target=target,
         compute=compute,
         priority=config.runyard.priority or 0,
-        secret_variables=frozenset(config.runyard.secret_variables),
+        secret_variables=frozenset((*config.runyard.secret_variables, *asked.secret_variables)),
     )
 
 

@@ -11,7 +11,6 @@ from runyard.runconfig.meaning import Meaning, meaning
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.paths import inside
 from runyard.runconfig.redact import is_stored_name, masked
-from runyard.runconfig.redact import masked
 from runyard.runconfig.surroundings import container_of, environment_of, no_files
 from runyard.runs.model import JobSpec
 
@@ -147,7 +146,7 @@ def _secrets(config: RunConfiguration, instead: Mapping[str, str]) -> dict[str, 
             raise RunconfigError(f"{config.source}: runyard.secrets has the variable {variable[:60]!r}, which {fault}")
         if not is_stored_name(name):
             raise RunconfigError(
-                f"{config.source}: runyard.secrets.{variable[:60]} is not the name of a secret: 1 to 100 letters, digits or '-'; "
+                f"{config.source}: runyard.secrets.{variable[:60]} is not the name of a secret: 1 to 100 lower-case letters, digits or '-'; "
                 "`runyard secret set NAME` keeps the value, and here stands the name"
             )
     return {variable: name for variable, name in config.runyard.secrets.items() if variable not in instead}

@@ -23,8 +23,9 @@ OWN: Final = "runyard"
 """Our own key of a run configuration."""
 MARKING: Final = "secretvariables"
 """Under this (in any spelling), a run configuration's ``runyard`` and a submission name the variables that are secret."""
-STORED_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,98}[A-Za-z0-9])?")
-"""Key Vault's rule, with room for our prefix."""
+STORED_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+"""Of a secret that the service keeps for its users: Key Vault's rule, which does not tell upper from lower case, with room for our
+prefix."""
 
 _LONG: Final = 1 << 11
 """Characters from which on URLs are looked for word by word: what a credential in one may be spelled like takes its time."""
@@ -70,7 +71,7 @@ def redacted(document: object, marked: Iterable[str] = ()) -> object:
             (``runyard.secret_variables``).
     """
     if isinstance(document, Mapping):
-        own = marks(document)
+        own = marked_by(document)
         known = frozenset((*marked, *own)) if own else marked
         return {key: _under(str(key), value, known) for key, value in document.items()}
     if isinstance(document, (list, tuple)):
@@ -78,7 +79,7 @@ def redacted(document: object, marked: Iterable[str] = ()) -> object:
     return redacted_value(document) if isinstance(document, str) else document
 
 
-def marks(document: Mapping[Any, Any]) -> list[str]:
+def marked_by(document: Mapping[Any, Any]) -> list[str]:
     """The names of variables that a run configuration, or a submission, marks as secret; none where it is not well formed."""
     found: list[object] = []
     for key, value in document.items():
