@@ -15,6 +15,7 @@ import httpx
 from runyard.host import Host, HostOptions
 from runyard.ports import Clock, Ports, Query
 from runyard.reconcile import is_known, reconcile
+from runyard.reconcile.wake_up import OVERDUE
 from runyard.runs.model import Run
 from runyard.services import Services, install, open_embedded
 from runyard.stores.embedded import EmbeddedStores
