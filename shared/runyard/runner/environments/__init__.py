@@ -64,7 +64,7 @@ def main_build(stdin: Any = None, stdout: Any = None) -> int:
             process's.
         stdout: A binary stream for JSON lines, each flushed; default: this process's. ``{"line": text}`` is progress, and
             what the tools say; ``{"note": sentence}`` is a substitution (those of an environment that was there are told
-            again). Exactly one last line follows: ``{"ready": record}``, which :meth:`Ready.from_record` reads, or
+            again). Exactly one last line follows: ``{"ready": record}``, which :meth:`Ready.from_record` reads (or :func:`find` finds it), or
             ``{"problem": sentence, "class": word, "tail": [last lines of the tool]}``. All texts are masked.
 
     The class is ``config`` (the wish, the policy or the cache is at fault), ``user`` (what was asked for cannot be

@@ -32,23 +32,30 @@ class Ready:
     """
 
     def __init__(self, record: Dict[str, Any]) -> None:
-        self.key = record["key"]  # type: str
-        self.prefix = record["prefix"]  # type: str
-        self.interpreter = record["interpreter"]  # type: str
-        self.variables = dict(record["variables"])  # type: Dict[str, str]
-        self.notes = list(record["notes"])  # type: List[str]
-        self.tool = record["tool"]  # type: str
-        self.cache = record["cache"]  # type: str
+        self.key: str = record["key"]
+        self.prefix: str = record["prefix"]
+        self.interpreter: str = record["interpreter"]
+        self.variables: Dict[str, str] = dict(record["variables"])
+        self.notes: List[str] = list(record["notes"])
+        self.tool: str = record["tool"]
+        self.cache: str = record["cache"]
 
     @classmethod
-    def from_record(cls, record: Dict[str, Any]) -> "Ready":
-        """From what :meth:`as_record` gave, which the builder sends."""
-        return cls(record)
+    def from_record(cls, record: Dict[str, Any], wish: Optional[Wish] = None) -> "Ready":
+        """From what the builder sent; with the wish, the conda file's variables are in it again."""
+        variables = dict(wish.variables if wish is not None else {})
+        variables.update(record["variables"])
+        return cls(dict(record, variables=variables))
 
-    def as_record(self) -> Dict[str, Any]:
-        """As data for JSON. ``variables`` holds the conda file's, which may be secret."""
+    def as_record(self, wish: Wish) -> Dict[str, Any]:
+        """As data for JSON, without the conda file's variables: they may be secret, and whoever has the wish has them."""
         names = ("key", "prefix", "interpreter", "variables", "notes", "tool", "cache")
-        return {name: getattr(self, name) for name in names}
+        record = {name: getattr(self, name) for name in names}
+        kept = {"VIRTUAL_ENV", "CONDA_PREFIX", "PATH"}
+        record["variables"] = {
+            name: text for name, text in self.variables.items() if name in kept or name not in wish.variables
+        }
+        return record
 
     def environment(self, variables: Dict[str, str]) -> Dict[str, str]:
         """A copy of a script's variables with those of this environment, which win; ``PATH`` is put before theirs."""
@@ -174,8 +181,13 @@ def from_cache_error(error: OSError, cache: str) -> Problem:
     """The problem that an ``OSError`` is that was met while a cache was written."""
     reason = error.strerror or str(error)
     if error.errno in NO_ROOM:
-        return Problem("there is no room for the environment in %s (%s); 'runyard env prune' makes some" % (cache, reason), "quota")
-    return Problem("the cache of environments %s cannot be written: %s; set RUNYARD_ENVIRONMENTS to another folder" % (cache, reason))
+        return Problem(
+            "there is no room for the environment in %s (%s); 'runyard env prune' makes some" % (cache, reason), "quota"
+        )
+    return Problem(
+        "the cache of environments %s cannot be written: %s; set RUNYARD_ENVIRONMENTS to another folder"
+        % (cache, reason)
+    )
 
 
 def is_key(text: str) -> bool:

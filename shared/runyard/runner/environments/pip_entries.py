@@ -33,7 +33,7 @@ FILES = ("--requirement", "--constraint")
 
 def split(entries: List[str]) -> Tuple[List[Option], List[str]]:
     """(the options in their order, the packages) of a list of entries, or of the lines of a requirements file."""
-    options = []  # type: List[Option]
+    options: List[Option] = []
     packages = []
     for entry in entries:
         text = " ".join(entry.split())
@@ -51,6 +51,19 @@ def _options(line: str) -> Iterator[Option]:
         else:
             name, value = part[:2], part[2:]
         yield _SHORT.get(name, name.lower() if name.startswith("--") else name), value.strip()
+
+
+def name_of(entry: str) -> str:
+    """A package entry's name, normalised (PEP 503); ``""`` for a place."""
+    found = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", entry)
+    if found is None or (place_of(entry) is not None and " @ " not in entry):
+        return ""
+    return normalised(found.group())
+
+
+def normalised(name: str) -> str:
+    """A name as PEP 503 has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 class Place:
@@ -109,7 +122,7 @@ def named_files(options: List[Option], folder: str) -> Dict[str, bytes]:
     Raises:
         Problem: names a file that cannot be read.
     """
-    found = {}  # type: Dict[str, bytes]
+    found: Dict[str, bytes] = {}
     pending = [(name, value, folder) for name, value in options if name in FILES]
     while pending:
         name, value, start = pending.pop()
@@ -161,7 +174,7 @@ def _below(path: str) -> Iterator[Tuple[str, str]]:
     if not os.path.isdir(path):
         yield "", path
         return
-    seen = set()  # type: Set[str]
+    seen: Set[str] = set()
     for folder, names, files in os.walk(path):
         seen.add(folder)
         names[:] = [name for name in names if name not in _SKIPPED and not name.endswith(".egg-info")]

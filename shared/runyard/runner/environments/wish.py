@@ -39,19 +39,19 @@ class Wish:
         self.record = record
         conda = record.get("conda") or {}
         dependencies = conda.get("dependencies") or []
-        self.channels = list(conda.get("channels") or [])  # type: List[str]
+        self.channels: List[str] = list(conda.get("channels") or [])
         self.packages = [each for each in dependencies if isinstance(each, str)]
         self.pip = [entry for each in dependencies if isinstance(each, dict) for entry in each.get("pip") or []]
-        self.variables = dict(conda.get("variables") or {})  # type: Dict[str, str]
-        self.policy = record.get("policy") or "nearest"  # type: str
+        self.variables: Dict[str, str] = dict(conda.get("variables") or {})
+        self.policy: str = record.get("policy") or "nearest"
         self.auto_prepare = record.get("auto_prepare", True) is not False
-        self.base = record.get("base") or ""  # type: str
-        self.resolver = record.get("resolver") or "auto"  # type: str
-        self.python = record.get("python") or ""  # type: str
-        self.cache = record.get("cache") or ""  # type: str
-        self.source = record.get("source") or ""  # type: str
-        self.folder = record.get("folder") or ""  # type: str
-        self._ingredients = None  # type: Any
+        self.base: str = record.get("base") or ""
+        self.resolver: str = record.get("resolver") or "auto"
+        self.python: str = record.get("python") or ""
+        self.cache: str = record.get("cache") or ""
+        self.source: str = record.get("source") or ""
+        self.folder: str = record.get("folder") or ""
+        self._ingredients: Any = None
         self._key = ""
 
     @property
@@ -89,7 +89,7 @@ class Wish:
                 "python": "" if self.names_python or self.base else self.python,
                 "files": pip_entries.digests(options, packages, self.folder),
             }
-        return self._ingredients
+        return dict(self._ingredients)
 
     @property
     def key(self) -> str:
@@ -120,10 +120,7 @@ def read_wish(record: Any) -> Wish:
     conda = record.get("conda") or {}
     if not isinstance(conda, dict):
         raise Problem("conda must be an object with channels, dependencies and variables")
-    for field, value in [("channels", conda.get("channels")), ("dependencies", conda.get("dependencies"))]:
-        if value is not None and not isinstance(value, list):
-            raise Problem("conda.%s must be a list" % field)
-    _check_lists(conda)
+    _check_conda(conda)
     for field in _TEXTS:
         if not isinstance(record.get(field) or "", str):
             raise Problem("%s of the environment must be a text" % field)
@@ -138,8 +135,11 @@ def read_wish(record: Any) -> Wish:
     return Wish(record)
 
 
-def _check_lists(conda: Dict[str, Any]) -> None:
-    texts = [("conda.channels", each) for each in conda.get("channels") or []]  # type: List[Tuple[str, Any]]
+def _check_conda(conda: Dict[str, Any]) -> None:
+    for field in ("channels", "dependencies"):
+        if not isinstance(conda.get(field) or [], list):
+            raise Problem("conda.%s must be a list" % field)
+    texts: List[Tuple[str, Any]] = [("conda.channels", each) for each in conda.get("channels") or []]
     for each in conda.get("dependencies") or []:
         if isinstance(each, dict):
             if list(each) != ["pip"] or not isinstance(each["pip"], list):
