@@ -98,7 +98,7 @@ class Shop:
             for line in _lines(child, child.stdout, seconds):
                 masked = self.masker(line)
                 lines.append(masked)
-                if not quiet and not masked.startswith(ANSWER):
+                if masked and not quiet and not masked.startswith(ANSWER):
                     self.say(masked)
         finally:
             _end_session(child)
