@@ -35,7 +35,7 @@ class Channel:
         for library in [*home.glob("lib/libpython3*.so*"), *home.glob(f"lib/*-linux-gnu/libpython{MINOR}.so*")]:
             files[str(library.relative_to(home))] = library
         content = {name: (path.read_bytes(), path.stat().st_mode & 0o777) for name, path in files.items()}
-        links = {name: f"python{MINOR}" for name in ("bin/python", "bin/python3")}
+        links = dict.fromkeys(("bin/python", "bin/python3"), f"python{MINOR}")
         self._add(SUBDIR, _index("python", PYTHON, [], None), content, links)
 
     def add_module(self, name: str, version: str) -> None:

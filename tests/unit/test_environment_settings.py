@@ -11,6 +11,13 @@ from runyard.runner.environments.options import Indexes
 from runyard.runner.environments.pip_config import for_uv, pip_settings
 from runyard.runner.environments.running import Outcome, tool_environment
 
+NOT_THERE = """\
+  x No solution found when resolving dependencies:
+  ╰─▶ Because nosuch was not found in the package registry and you require nosuch, we can conclude"""
+TIMED_OUT = """\
+WARNING: Retrying ... after connection broken by 'ReadTimeoutError("Read timed out. (read timeout=15)")'
+ERROR: No matching distribution found for six"""
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
@@ -94,22 +101,15 @@ def test_tools_inherit_proxies_and_certificates_and_not_what_leads_them_astray()
     ("tool", "line", "kind", "part"),
     [
         ("pip", "ERROR: No matching distribution found for nosuch==1.0", "user", "the package nosuch;"),
-        (
-            "uv",
-            "  × No solution found when resolving dependencies:\n  ╰─▶ Because nosuch was not found in the package registry"
-            " and you require nosuch, we can conclude that your requirements are unsatisfiable.",
-            "user",
-            "the package nosuch;",
-        ),
+        ("uv", NOT_THERE, "user", "the package nosuch;"),
         ("uv", "╰─▶ Because there is no version of six==99 and you require six==99, we can", "user", "package six;"),
         ("pip", "  ERROR: Failed building wheel for thing", "user", "could not build the package thing;"),
-        ("uv", "  × Failed to build `thing==1.0`", "user", "could not build the package thing;"),
+        ("uv", "  x Failed to build `thing==1.0`", "user", "could not build the package thing;"),
         ("pip", "idna requires Python '>=3.9' but the running Python is 3.6.15", "user", "the package idna;"),
         ("rattler", "SolverError: No candidates were found for numpy 9.*.", "user", "the package numpy;"),
         ("conda", "PackagesNotFoundError: The following packages are not available:\n\n  - nosuch=1.0", "user", "nosuch;"),
         ("micromamba", "error    nothing provides requested nosuch 1.0", "user", "the package nosuch;"),
-        ("pip", "WARNING: Retrying ... ReadTimeoutError(\"Read timed out. (read timeout=15)\")\nNo matching distribution "
-         "found for six", "transient", "could not reach an index (package six)"),
+        ("pip", TIMED_OUT, "transient", "could not reach an index (package six)"),
         ("pip", "NewConnectionError: Failed to establish a new connection: [Errno 111] Connection refused", "transient", "index"),
         ("uv", "error: HTTP status server error (503 Service Unavailable) for url (https://h/simple/six/)", "transient", "index"),
         ("pip", "ERROR: 502 Server Error: Bad Gateway for url: https://h/simple/six/", "transient", "index"),

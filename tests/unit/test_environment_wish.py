@@ -13,7 +13,7 @@ from runyard.environment.conda_normal import normalised
 from runyard.runner.environments import Wish, check_allowed, read_wish
 from runyard.runner.problems import Problem
 
-CONDA = {
+CONDA: dict[str, Any] = {
     "channels": ["conda-forge", "defaults"],
     "dependencies": ["numpy=1.16", "python=3.6.2", {"pip": ["--index-url https://a.example/s", "--pre", "six"]}],
     "variables": {"OMP_NUM_THREADS": "4"},
