@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
@@ -13,12 +14,11 @@ from runyard.computes import resolve as resolve_compute
 from runyard.errors import ConfigError, NotFoundError, RunconfigError, SnapshotError, UnsupportedError
 from runyard.events.blob import sidecar_names
 from runyard.events.submission import Submission
-from runyard.ports import BlobInfo, Compute, Ports
+from runyard.ports import BlobInfo, Compute, Ports, user_secret
 from runyard.runconfig.job import job_spec
 from runyard.runconfig.locate import choose, keeper
 from runyard.runconfig.meaning import meaning
-from runyard.runconfig.model import RunConfiguration
-from runyard.runconfig.read import parse_shared
+from runyard.runconfig.read import Files, parse_shared
 from runyard.runconfig.yaml12 import scalar_text
 from runyard.runs.model import JobSpec, SnapshotRef
 from runyard.snapshot.archive import Archive, open_archive
@@ -44,6 +44,7 @@ class Asked:
     script: str | None = None
     arguments: tuple[str, ...] | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Resolved:
     target: str
     compute: Compute
     priority: int
+    secret_variables: frozenset[str] = frozenset()
+    """The variables that the run configuration or the event marks as secret."""
 
 
 def asked_of(submission: Submission) -> Asked:
@@ -79,6 +82,7 @@ def asked_of(submission: Submission) -> Asked:
         script=submission.script,
         arguments=None if submission.arguments is None else tuple(map(scalar_text, submission.arguments)),
         environment_variables=submission.environment_variables,
+        secret_variables=submission.secret_variables,
     )
 
 
@@ -99,23 +103,34 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
         wanted = asked.runconfig if isinstance(asked.runconfig, str) else None
         archive = open_archive(reader.read, info.size, name=asked.name, keep=keeper(wanted))
         found = _find(ports, asked, info, archive)
-        config = _parse(found, archive)
+        files = _files(archive)
+        config = parse_shared(found.data, found.name, files=files)
+        spec = job_spec(
+            config,
+            found.origin,
+            script=asked.script,
+            arguments=asked.arguments,
+            environment_variables=asked.environment_variables,
+            files=files,
+        )
     finally:
         reader.close()
-    spec = job_spec(
-        config,
-        found.origin,
-        script=asked.script,
-        arguments=asked.arguments,
-        environment_variables=asked.environment_variables,
-    )
     target = asked.target or meaning(config).target
     compute = resolve_compute(ports, target)
     spec = replace(spec, fallback=tuple(_fallback(ports, name) for name in spec.fallback))
     snapshot = SnapshotRef(
         container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256
     )
-    return Resolved(snapshot=snapshot, spec=spec, target=target, compute=compute, priority=config.runyard.priority or 0)
+    for variable, name in spec.secrets.items():
+        user_secret(ports.secrets, name, variable)
+    return Resolved(
+        snapshot=snapshot,
+        spec=spec,
+        target=target,
+        compute=compute,
+        priority=config.runyard.priority or 0,
+        secret_variables=frozenset((*config.runyard.secret_variables, *asked.secret_variables)),
+    )
 
 
 def _fallback(ports: Ports, name: str) -> str:
@@ -163,11 +178,12 @@ def _sidecar(ports: Ports, info: BlobInfo) -> _Config | None:
     return None
 
 
-def _parse(config: _Config, archive: Archive) -> RunConfiguration:
-    """Parse, reading the other files that a run configuration may name (``environment: path``) from the snapshot."""
+def _files(archive: Archive) -> Files:
+    """The other files that a run configuration may name (``environment: path``, the conda file), from the snapshot."""
 
+    @lru_cache(maxsize=8)
     def look(path: str) -> bytes | None:
         entry = archive.find(path).get(path)
         return archive.read(entry, MAX_RUNCONFIG) if entry is not None else None
 
-    return parse_shared(config.data, config.name, files=look)
+    return look

@@ -4,8 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from runyard.runconfig.fields import option
+
+NEAREST: Final = "nearest"
+EXACT: Final = "exact"
+POLICIES: Final = (NEAREST, EXACT)
 
 
 @dataclass
@@ -35,5 +40,11 @@ class RunyardOptions:
     requirements: Requirements = option(Requirements)
     fallback: list[str] = option(list)
     """Computes to try in turn when the target has no capacity or quota."""
+    legacy: str = option(NEAREST, allowed=POLICIES)
+    """What becomes of an environment's old versions and names that are not there any more: ``nearest`` or ``exact``."""
     image_map: dict[str, str] = option(dict, key="image_map", keys=("images",))
     """From a base image to the one that is used instead."""
+    secret_variables: list[str] = option(list, key="secret_variables")
+    """Environment variables whose values are secret whatever they are called."""
+    secrets: dict[str, str] = option(dict)
+    """From an environment variable to the name of the secret that the service keeps, and puts into it when the run starts."""
