@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runyard.ports import BlobStore, ComputeStore, Gates, Queue, RunStore, Secrets, WebhookStore
+from runyard.ports import BlobStore, ComputeStore, Gates, Queue, RunStore, ScheduleStore, Secrets, WebhookStore
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import (
     FaultyPorts,
@@ -19,6 +19,7 @@ from runyard.testing import (
     MemoryGates,
     MemoryQueue,
     MemoryRunStore,
+    MemoryScheduleStore,
     MemorySecrets,
     MemoryWebhookStore,
     OnlyTargets,
@@ -38,6 +39,7 @@ class Stores:
     blobs: BlobStore
     computes: ComputeStore
     webhooks: WebhookStore
+    schedules: ScheduleStore
     secrets: Secrets
 
 
@@ -50,6 +52,7 @@ def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
+        schedules=MemoryScheduleStore(),
         secrets=MemorySecrets(),
     )
 
@@ -67,6 +70,7 @@ def wrapped(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         blobs=ports.blobs,
         computes=ports.computes,
         webhooks=ports.webhooks,
+        schedules=ports.schedules,
         secrets=ports.secrets,
     )
 
@@ -81,6 +85,7 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
             secrets=stores.secrets,
         )
 
@@ -131,6 +136,11 @@ def computes(stores: Stores) -> ComputeStore:
 @pytest.fixture
 def webhooks(stores: Stores) -> WebhookStore:
     return stores.webhooks
+
+
+@pytest.fixture
+def schedules(stores: Stores) -> ScheduleStore:
+    return stores.schedules
 
 
 @pytest.fixture

@@ -287,6 +287,7 @@ def soak(folder: Path, *, seconds: float, seed: int) -> Soak:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
             secrets=stores.secrets,
             clock=clock,
             targets=OnlyTargets(target),

@@ -51,6 +51,7 @@ class EmbeddedWorld:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
             secrets=stores.secrets,
             clock=self.clock,
             targets=OnlyTargets(self.target),

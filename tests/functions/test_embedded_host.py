@@ -67,6 +67,7 @@ class Yard:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
             secrets=stores.secrets,
             clock=stores.clock,
             targets=_NoTargets(),

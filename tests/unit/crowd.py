@@ -42,6 +42,7 @@ class EmbeddedHouse(House):
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
             secrets=stores.secrets,
             clock=self.clock,
             targets=FakeTargets({"fake": self.target}),

@@ -18,6 +18,7 @@ from runyard.ports import (
     Ports,
     Queue,
     RunStore,
+    ScheduleStore,
     Secrets,
     Waiting,
     WebhookStore,
@@ -44,6 +45,7 @@ PORTS = {
     "blobs": BlobStore,
     "computes": ComputeStore,
     "webhooks": WebhookStore,
+    "schedules": ScheduleStore,
     "secrets": Secrets,
     "target": ComputeTarget,
 }

@@ -11,6 +11,7 @@ from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
+from runyard.ports.schedules import Schedule, ScheduleStore, Skipped
 from runyard.ports.secrets import Secrets
 from runyard.ports.target import (
     Absent,
@@ -52,7 +53,10 @@ __all__ = [
     "Queue",
     "RunStore",
     "Running",
+    "Schedule",
+    "ScheduleStore",
     "Secrets",
+    "Skipped",
     "Slot",
     "TargetContext",
     "Targets",

@@ -10,6 +10,7 @@ from runyard.ports.computes import ComputeStore
 from runyard.ports.gates import Gates
 from runyard.ports.queue import Queue
 from runyard.ports.runs import RunStore
+from runyard.ports.schedules import ScheduleStore
 from runyard.ports.secrets import Secrets
 from runyard.ports.target import Targets
 from runyard.ports.webhooks import WebhookStore
@@ -25,6 +26,7 @@ class Ports:
     blobs: BlobStore
     computes: ComputeStore
     webhooks: WebhookStore
+    schedules: ScheduleStore
     secrets: Secrets
     clock: Clock
     targets: Targets

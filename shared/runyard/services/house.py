@@ -97,6 +97,7 @@ def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
         blobs=stores.blobs,
         computes=stores.computes,
         webhooks=stores.webhooks,
+        schedules=stores.schedules,
         secrets=stores.secrets,
         clock=clock,
         targets=targets,

@@ -25,6 +25,7 @@ from runyard.stores.memory import (
     MemoryGates,
     MemoryQueue,
     MemoryRunStore,
+    MemoryScheduleStore,
     MemorySecrets,
     MemoryWebhookStore,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "MemoryGates",
     "MemoryQueue",
     "MemoryRunStore",
+    "MemoryScheduleStore",
     "MemorySecrets",
     "MemoryWebhookStore",
     "Moment",

@@ -13,6 +13,7 @@ from runyard.stores.memory import (
     MemoryGates,
     MemoryQueue,
     MemoryRunStore,
+    MemoryScheduleStore,
     MemorySecrets,
     MemoryWebhookStore,
 )
@@ -47,6 +48,7 @@ def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
+        schedules=MemoryScheduleStore(),
         secrets=MemorySecrets(),
         clock=clock,
         targets=targets,

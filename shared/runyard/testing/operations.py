@@ -33,6 +33,7 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
     "blobs": frozenset({"put", "stage", "commit", "drop", "append", "delete"}),
     "computes": frozenset({"put", "remove", "set_alias"}),
     "webhooks": frozenset({"put", "remove"}),
+    "schedules": frozenset({"put", "remove"}),
     "secrets": frozenset({"set", "remove"}),
     "target": frozenset({"prepare", "submit", "submit_many", "void", "cancel", "cleanup", "forget"}),
 }
@@ -45,6 +46,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "blobs": frozenset({"head", "open", "staged", "list", "link", "stream"}),
     "computes": frozenset({"get", "list", "aliases"}),
     "webhooks": frozenset({"get", "list"}),
+    "schedules": frozenset({"get", "list", "due"}),
     "secrets": frozenset({"get", "names"}),
     "target": frozenset({"check", "plan", "poll", "logs", "close"}),
 }

@@ -16,6 +16,7 @@ from runyard.stores.embedded.files import no_room
 from runyard.stores.embedded.gates import EmbeddedGates
 from runyard.stores.embedded.queue import EmbeddedQueue
 from runyard.stores.embedded.runs import EmbeddedRunStore
+from runyard.stores.embedded.schedules import EmbeddedScheduleStore
 from runyard.stores.embedded.secrets import FolderSecrets
 
 DATABASE = "runyard.db"
@@ -33,6 +34,7 @@ class EmbeddedStores:
     blobs: FolderBlobs
     computes: EmbeddedComputeStore
     webhooks: EmbeddedWebhookStore
+    schedules: EmbeddedScheduleStore
     secrets: FolderSecrets
     database: Database
 
@@ -65,6 +67,7 @@ class EmbeddedStores:
             blobs=FolderBlobs(root),
             computes=EmbeddedComputeStore(database),
             webhooks=EmbeddedWebhookStore(database),
+            schedules=EmbeddedScheduleStore(database),
             secrets=secrets,
             database=database,
         )

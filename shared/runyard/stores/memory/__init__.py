@@ -6,6 +6,7 @@ from runyard.stores.memory.documents import MemoryComputeStore, MemorySecrets, M
 from runyard.stores.memory.gates import MemoryGates
 from runyard.stores.memory.queue import MemoryQueue
 from runyard.stores.memory.runs import MemoryRunStore
+from runyard.stores.memory.schedules import MemoryScheduleStore
 
 __all__ = [
     "ManualClock",
@@ -14,6 +15,7 @@ __all__ = [
     "MemoryGates",
     "MemoryQueue",
     "MemoryRunStore",
+    "MemoryScheduleStore",
     "MemorySecrets",
     "MemoryWebhookStore",
 ]
