@@ -228,6 +228,53 @@ class WebhookShape(TypedDict):
     createdTimeUtc: str
 
 
+class TimeShape(TypedDict):
+    """A time to come."""
+
+    timeUtc: str
+    local: str
+    """On the clock of ``zone``, with its offset."""
+    zone: str
+
+
+class SkippedShape(TypedDict):
+    """Times of a schedule that made no run on purpose."""
+
+    firstTimeUtc: str
+    lastTimeUtc: str
+    count: int
+    """1,000 stands for that many or more."""
+    why: str
+
+
+class ScheduleShape(TypedDict):
+    """A schedule and how far it is."""
+
+    name: str
+    timing: str
+    """In a few words."""
+    cron: str | None
+    every: float | None
+    at: str | None
+    zone: str
+    submission: dict[str, Any]
+    catchUp: str
+    grace: float | None
+    overlap: str
+    paused: bool
+    createdTimeUtc: str
+    next: list[TimeShape]
+    """The next times; of a paused one, those it would have."""
+    lastTimeUtc: str | None
+    """The newest time that made a run."""
+    lastRunId: str | None
+    lastError: str
+    """Why the newest time made none; empty if it did."""
+    failures: int
+    """Times in a row that made no run, or one that failed."""
+    skipped: list[SkippedShape]
+
+
 class MessageShape(TypedDict):
     """A message that was looked at."""
 

@@ -1,7 +1,8 @@
 """Reconcile: what moves on when a wake was lost, dead letters, the sweep, retention, and what an operator is told."""
 
 from runyard.reconcile.account import Said, Why
-from runyard.reconcile.alarms import Alarm, AlarmLog, alarms
+from runyard.reconcile.alarm import Alarm
+from runyard.reconcile.alarms import AlarmLog, alarms
 from runyard.reconcile.dead_letters import bury, redrive
 from runyard.reconcile.recover import recover
 from runyard.reconcile.retention import PruneReport, prune

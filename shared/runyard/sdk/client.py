@@ -14,6 +14,7 @@ from runyard.sdk.connection import TIMEOUT, Connection
 from runyard.sdk.parts import Computes, Queues, Webhooks
 from runyard.sdk.root import default_root
 from runyard.sdk.runs import Runs
+from runyard.sdk.schedules import Schedules
 
 if TYPE_CHECKING:
     import httpx
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Client:
     """Talks to a service; use it as a context manager, or call :meth:`close`.
 
-    Its parts are ``runs``, ``computes``, ``webhooks`` and ``queues``.
+    Its parts are ``runs``, ``computes``, ``webhooks``, ``schedules`` and ``queues``.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Client:
         self.runs = Runs(self._connection)
         self.computes = Computes(self._connection)
         self.webhooks = Webhooks(self._connection)
+        self.schedules = Schedules(self._connection)
         self.queues = Queues(self._connection)
 
     @classmethod
