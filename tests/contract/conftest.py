@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from runyard.ports import BlobStore, ComputeStore, Gates, Queue, RunStore, ScheduleStore, Secrets, WebhookStore
+from runyard.ports import (
+    BlobStore,
+    ComputeStore,
+    Gates,
+    MarkStore,
+    Queue,
+    RunStore,
+    ScheduleStore,
+    Secrets,
+    WebhookStore,
+)
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import (
     FaultyPorts,
@@ -17,6 +27,7 @@ from runyard.testing import (
     MemoryBlobStore,
     MemoryComputeStore,
     MemoryGates,
+    MemoryMarkStore,
     MemoryQueue,
     MemoryRunStore,
     MemoryScheduleStore,
@@ -40,6 +51,7 @@ class Stores:
     computes: ComputeStore
     webhooks: WebhookStore
     schedules: ScheduleStore
+    marks: MarkStore
     secrets: Secrets
 
 
@@ -53,6 +65,7 @@ def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
         schedules=MemoryScheduleStore(),
+        marks=MemoryMarkStore(),
         secrets=MemorySecrets(),
     )
 
@@ -71,6 +84,7 @@ def wrapped(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         computes=ports.computes,
         webhooks=ports.webhooks,
         schedules=ports.schedules,
+        marks=ports.marks,
         secrets=ports.secrets,
     )
 
@@ -86,6 +100,7 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
             computes=stores.computes,
             webhooks=stores.webhooks,
             schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
         )
 
@@ -141,6 +156,11 @@ def webhooks(stores: Stores) -> WebhookStore:
 @pytest.fixture
 def schedules(stores: Stores) -> ScheduleStore:
     return stores.schedules
+
+
+@pytest.fixture
+def marks(stores: Stores) -> MarkStore:
+    return stores.marks
 
 
 @pytest.fixture

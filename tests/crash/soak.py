@@ -288,6 +288,7 @@ def soak(folder: Path, *, seconds: float, seed: int) -> Soak:
             computes=stores.computes,
             webhooks=stores.webhooks,
             schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
             clock=clock,
             targets=OnlyTargets(target),

@@ -52,6 +52,7 @@ class EmbeddedWorld:
             computes=stores.computes,
             webhooks=stores.webhooks,
             schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
             clock=self.clock,
             targets=OnlyTargets(self.target),

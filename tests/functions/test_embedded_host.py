@@ -68,6 +68,7 @@ class Yard:
             computes=stores.computes,
             webhooks=stores.webhooks,
             schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
             clock=stores.clock,
             targets=_NoTargets(),

@@ -43,6 +43,7 @@ class EmbeddedHouse(House):
             computes=stores.computes,
             webhooks=stores.webhooks,
             schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
             clock=self.clock,
             targets=FakeTargets({"fake": self.target}),

@@ -15,6 +15,7 @@ from runyard.ports import (
     ComputeStore,
     ComputeTarget,
     Gates,
+    MarkStore,
     Ports,
     Queue,
     RunStore,
@@ -46,6 +47,7 @@ PORTS = {
     "computes": ComputeStore,
     "webhooks": WebhookStore,
     "schedules": ScheduleStore,
+    "marks": MarkStore,
     "secrets": Secrets,
     "target": ComputeTarget,
 }

@@ -292,6 +292,31 @@ class MessageShape(TypedDict):
     deadLetterSource: str
 
 
+class DropsShape(TypedDict):
+    """The drop container."""
+
+    container: str
+    sinceTimeUtc: str | None
+    """Its start mark; null if it was never watched."""
+    missed: int
+    """Snapshots that raised no event and were found by the sweep, in all."""
+    missedTimeUtc: str | None
+
+
+class SweptShape(TypedDict):
+    """What a page of the drop container held."""
+
+    looked: int
+    taken: int
+    """Snapshots without a run, which are taken now, or would be."""
+    older: int
+    """Snapshots without a run from before the time that was given."""
+    names: list[str]
+    """Of those that were taken, the first 100."""
+    next: str | None
+    dryRun: bool
+
+
 class PruneShape(TypedDict):
     """What was removed, or would be."""
 

@@ -24,6 +24,7 @@ from runyard.cli import (
     schedule,
     service,
     submit,
+    sweep,
     up,
     webhook,
     why,
@@ -85,7 +86,7 @@ def before_any_command(
     remember_root(root)
 
 
-for module in (up, drain, submit, runs, why, events, logs, control, files):
+for module in (up, drain, submit, runs, why, events, logs, control, files, sweep):
     module.register(app)
 for group in (config, compute, webhook, schedule, queue):
     app.add_typer(group.app)

@@ -30,14 +30,22 @@ def register(app: typer.Typer) -> None:
 
 def up(
     root: Root = None,
+    ingest: Annotated[
+        str,
+        typer.Option(
+            metavar="new|existing", help="existing: also start what lay in the folder before the root was made."
+        ),
+    ] = "new",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
 ) -> None:
     """Serve a root on this machine, until interrupted.
 
     Watches its snapshots folder and its queues, and serves HTTP on loopback.
     """
+    if ingest not in {"new", "existing"}:
+        raise typer.BadParameter(f"--ingest is new or existing, and not {ingest[:30]!r}")
     folder = root_of(root)
-    with hosting(folder, port=port, console=print) as (host, services):
+    with hosting(folder, port=port, console=print, existing=ingest == "existing") as (host, services):
         code = services.one_time_code or ""
         print(f"root    {folder}")
         print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
@@ -49,8 +57,12 @@ def up(
 
 
 @contextmanager
-def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Iterator[tuple[Host, Services]]:
+def hosting(
+    folder: Path, *, port: int = 0, console: Print | None = None, existing: bool = False
+) -> Iterator[tuple[Host, Services]]:
     """Play host for a root until the end of the block; jobs go on after that.
+
+    With ``existing``, what lay in the drop folder before its start mark is started too.
 
     Raises:
         ConflictError: if another host serves the root.
@@ -58,7 +70,7 @@ def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Ite
     """
     from runyard.api.service import own_version  # noqa: PLC0415 - FastAPI
     from runyard.host import Host, HostLock, HostOptions  # noqa: PLC0415
-    from runyard.reconcile import is_known  # noqa: PLC0415
+    from runyard.reconcile import DROP_CONTAINER, is_known  # noqa: PLC0415
     from runyard.services import install, open_embedded  # noqa: PLC0415
 
     lock = HostLock(folder)
@@ -75,7 +87,9 @@ def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Ite
     def known(container: str, name: str, etag: str, modified: float) -> bool:
         return is_known(services.ports, container, name, etag, modified)
 
-    options = HostOptions(port=port, known=known, console=console, version=own_version())
+    mark = services.ports.marks.get(DROP_CONTAINER)
+    since = 0.0 if existing or mark is None else mark.since
+    options = HostOptions(port=port, known=known, since=since, console=console, version=own_version())
     host = Host(services.ports, folder, services.token, options=options, lock=lock)
     try:
         services.take_over()

@@ -58,7 +58,7 @@ class _Look:
 class Arrivals:
     """Reports each version of each snapshot once."""
 
-    def __init__(self, root: Path, *, emit: Emit, known: Known, clock: Clock) -> None:
+    def __init__(self, root: Path, *, emit: Emit, known: Known, clock: Clock, since: float = 0.0) -> None:
         """Make one for a folder.
 
         Args:
@@ -66,11 +66,15 @@ class Arrivals:
             emit: Called with each snapshot that has arrived, from the watching thread.
             known: Asked during a start scan only.
             clock: Tells the time.
+            since: The start mark: a start scan leaves alone what came before. What happens later always counts.
         """
         self.root = root
         self._emit = emit
         self._known = known
         self._clock = clock
+        self._since = since
+        self.left = 0
+        """Snapshots that the last start scan left alone: they came before the start mark."""
         self._reported: dict[str, str] = {}
         self._unsettled: dict[str, tuple[float, str]] = {}
         self._seen: dict[str, str] = {}
@@ -109,6 +113,10 @@ class Arrivals:
         info = look.info
         if starting and self._known(info.container, name, info.etag, info.modified):
             self._reported[name] = info.etag
+            return
+        if starting and info.came < self._since:
+            self._reported[name] = info.etag
+            self.left += 1
             return
         before, self._seen[name] = self._seen.get(name), info.etag
         if look.written:
@@ -181,6 +189,7 @@ class Arrivals:
                 etag=etag_of(status),
                 size=status.st_size,
                 modified=status.st_mtime,
+                changed=status.st_ctime,
             )
             written = open_for_writing(fd) if ask_writers else None
             return _Look(info, ends_whole(fd, status.st_size), written)

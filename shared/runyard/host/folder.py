@@ -27,7 +27,9 @@ log = logging.getLogger("runyard.host")
 class FolderWatch:
     """Watches ``root`` and reports each whole zip that is closed in it or moved into it."""
 
-    def __init__(self, root: Path, *, emit: Emit, known: Known, clock: Clock, polling: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, emit: Emit, known: Known, clock: Clock, since: float = 0.0, polling: bool = False
+    ) -> None:
         """Make a watch; see :class:`~runyard.host.arrivals.Arrivals` for the callables.
 
         Args:
@@ -35,12 +37,13 @@ class FolderWatch:
             emit: Called with each snapshot, from the watching thread.
             known: Whether a snapshot that was there before the start has been dealt with.
             clock: Tells the time.
+            since: The start mark: what came before is left alone at the start, and told of.
             polling: Whether to scan every second even where inotify could tell.
         """
         self._root = root
         self._clock = clock
         self._polling = polling or sys.platform != "linux"
-        self._arrivals = Arrivals(root, emit=emit, known=known, clock=clock)
+        self._arrivals = Arrivals(root, emit=emit, known=known, clock=clock, since=since)
         self._ready = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="folder", daemon=True)
@@ -90,8 +93,9 @@ class FolderWatch:
             self._polling = True
 
     def _watch_tree(self, tree: TreeWatch) -> None:
+        self._arrivals.left = 0
         tree.scan(starting=True)
-        self._ready.set()
+        self._started()
         poller = select.poll()
         poller.register(tree.fileno(), select.POLLIN)
         poller.register(self._stop_read, select.POLLIN)
@@ -102,6 +106,18 @@ class FolderWatch:
             tree.handle()
             self._arrivals.settle()
 
+    def _started(self) -> None:
+        """The folder was looked through for the first time."""
+        if (left := self._arrivals.left) and not self._ready.is_set():
+            lay = "1 zip lay" if left == 1 else f"{left:,} zips lay"
+            log.warning(
+                "%s in %s before it was watched first, and no run is made of what lay there: see `runyard sweep --all --dry-run`",
+                lay,
+                self._root.name,
+                extra={"action": "blob.older"},
+            )
+        self._ready.set()
+
     def _nap(self) -> int | None:
         """Milliseconds until a file that is not whole has been quiet for long enough."""
         due = self._arrivals.next_due()
@@ -109,6 +125,7 @@ class FolderWatch:
 
     def _poll(self) -> None:
         starting = True
+        self._arrivals.left = 0
         while not self._stopping.is_set():
             there = set()
             for name in walk(self._root, "", lambda _: True, self._arrivals.tell):
@@ -116,6 +133,7 @@ class FolderWatch:
                 self._arrivals.found(name, starting=starting, watched=False)
             self._arrivals.forget_missing(there)
             self._arrivals.settle(watched=False)
-            self._ready.set()
+            if starting:
+                self._started()
             starting = False
             self._stopping.wait(POLL)

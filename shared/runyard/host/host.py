@@ -51,6 +51,8 @@ class HostOptions:
     """0 for any free one."""
     known: Known = _never_known
     """Whether a snapshot found at the start has been dealt with before."""
+    since: float = 0.0
+    """The start mark of the folder: what came before it is left alone at the start."""
     console: Print | None = None
     """Prints one line per event, if given."""
     polling: bool = False
@@ -198,7 +200,12 @@ class Host:
                 delivery.deliver(blob, f"file://{quote(str(base / blob.name))}")
 
             parts.folder = FolderWatch(
-                self._root / SNAPSHOTS, emit=emit, known=options.known, clock=clock, polling=options.polling
+                self._root / SNAPSHOTS,
+                emit=emit,
+                known=options.known,
+                clock=clock,
+                since=options.since,
+                polling=options.polling,
             )
         if app.asgi is not None:
             parts.web = WebServer(app.asgi, port=options.port, grace=options.grace)

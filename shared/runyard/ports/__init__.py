@@ -9,6 +9,7 @@ from runyard.ports.bundle import Ports
 from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
+from runyard.ports.marks import MarkStore, StartMark
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
 from runyard.ports.schedules import Schedule, ScheduleStore, Skipped
@@ -44,6 +45,7 @@ __all__ = [
     "Gates",
     "Job",
     "LogChunk",
+    "MarkStore",
     "Message",
     "Observation",
     "Page",
@@ -58,6 +60,7 @@ __all__ = [
     "Secrets",
     "Skipped",
     "Slot",
+    "StartMark",
     "TargetContext",
     "Targets",
     "Unreachable",

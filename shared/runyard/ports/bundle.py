@@ -8,6 +8,7 @@ from runyard.ports.blobs import BlobStore
 from runyard.ports.clock import Clock
 from runyard.ports.computes import ComputeStore
 from runyard.ports.gates import Gates
+from runyard.ports.marks import MarkStore
 from runyard.ports.queue import Queue
 from runyard.ports.runs import RunStore
 from runyard.ports.schedules import ScheduleStore
@@ -27,6 +28,7 @@ class Ports:
     computes: ComputeStore
     webhooks: WebhookStore
     schedules: ScheduleStore
+    marks: MarkStore
     secrets: Secrets
     clock: Clock
     targets: Targets

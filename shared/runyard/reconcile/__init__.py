@@ -6,16 +6,18 @@ from runyard.reconcile.alarms import AlarmLog, alarms
 from runyard.reconcile.dead_letters import bury, redrive
 from runyard.reconcile.recover import recover
 from runyard.reconcile.retention import PruneReport, prune
-from runyard.reconcile.sweep import is_known, sweep
+from runyard.reconcile.sweep import DROP_CONTAINER, Swept, is_known, sweep, sweep_page
 from runyard.reconcile.wake_up import reconcile
 from runyard.reconcile.why import why
 from runyard.reconcile.why_ended import left_behind
 
 __all__ = [
+    "DROP_CONTAINER",
     "Alarm",
     "AlarmLog",
     "PruneReport",
     "Said",
+    "Swept",
     "Why",
     "alarms",
     "bury",
@@ -26,5 +28,6 @@ __all__ = [
     "recover",
     "redrive",
     "sweep",
+    "sweep_page",
     "why",
 ]

@@ -98,6 +98,7 @@ def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
         computes=stores.computes,
         webhooks=stores.webhooks,
         schedules=stores.schedules,
+        marks=stores.marks,
         secrets=stores.secrets,
         clock=clock,
         targets=targets,

@@ -34,6 +34,7 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
     "computes": frozenset({"put", "remove", "set_alias"}),
     "webhooks": frozenset({"put", "remove"}),
     "schedules": frozenset({"put", "remove"}),
+    "marks": frozenset({"begin", "count"}),
     "secrets": frozenset({"set", "remove"}),
     "target": frozenset({"prepare", "submit", "submit_many", "void", "cancel", "cleanup", "forget"}),
 }
@@ -47,6 +48,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "computes": frozenset({"get", "list", "aliases"}),
     "webhooks": frozenset({"get", "list"}),
     "schedules": frozenset({"get", "list", "due"}),
+    "marks": frozenset({"get"}),
     "secrets": frozenset({"get", "names"}),
     "target": frozenset({"check", "plan", "poll", "logs", "close"}),
 }
