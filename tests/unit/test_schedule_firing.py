@@ -496,6 +496,23 @@ def test_who_died_after_the_run_and_before_the_row_leaves_nothing_for_the_next_r
     assert ["the run before it had not ended"] == [note.why for note in yard.now().skipped]
 
 
+def test_secrets_of_a_schedule_are_apart_from_its_row_and_reach_its_runs() -> None:
+    yard = Yard()
+    canary = "canary-6f2a91"
+    yard.add(submission={"environmentVariables": {"DB_PASSWORD": canary, "DAY": "{/date}"}})
+    assert canary not in str(yard.now())
+    yard.live(2 * HOUR)
+    assert "exp" == yard.house.only().experiment
+    assert canary not in str(yard.house.only())
+    (kept,) = [name for name in yard.ports.secrets.names() if name.startswith("schedule-")]
+    assert canary in str(yard.ports.secrets.get(kept))
+    definition = Definition(
+        name="nightly", submission={"experiment": "exp", "snapshot": "uploads/a.zip"}, cron="@daily"
+    )
+    add(yard.ports, definition, replacing=True)
+    assert kept not in yard.ports.secrets.names()
+
+
 def test_a_deleted_run_of_a_time_is_not_made_again() -> None:
     yard = Yard()
     yard.add()

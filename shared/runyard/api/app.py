@@ -19,6 +19,7 @@ from runyard.api import (
     queues,
     runs,
     schedules,
+    secrets,
     service,
     uploads,
     webhooks,
@@ -52,6 +53,7 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
         schedules,
         drops,
         queues,
+        secrets,
         service,
         page,
     ):

@@ -275,6 +275,13 @@ class ScheduleShape(TypedDict):
     skipped: list[SkippedShape]
 
 
+class SecretShape(TypedDict):
+    """A secret that the service keeps, without its value."""
+
+    name: str
+    changedTimeUtc: str
+
+
 class MessageShape(TypedDict):
     """A message that was looked at."""
 

@@ -22,6 +22,7 @@ from runyard.cli import (
     queue,
     runs,
     schedule,
+    secret,
     service,
     submit,
     sweep,
@@ -88,7 +89,7 @@ def before_any_command(
 
 for module in (up, drain, submit, runs, why, events, logs, control, files, sweep):
     module.register(app)
-for group in (config, compute, webhook, schedule, queue):
+for group in (config, compute, secret, webhook, schedule, queue):
     app.add_typer(group.app)
 service.register(app)
 

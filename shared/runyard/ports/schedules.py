@@ -30,6 +30,8 @@ class Schedule:
     timing: Timing
     submission: dict[str, object] = field(default_factory=dict)
     """What each time submits; texts may hold JSON pointers into the time's document: ``--date={/date}``."""
+    template_secret: str = ""
+    """The name of the secret that holds what is masked in ``submission``; empty if nothing is."""
     catch_up: str = "last"
     """What is made up for after times were missed: ``last``, ``all`` or ``none``."""
     grace: float | None = None

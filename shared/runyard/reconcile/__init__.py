@@ -6,6 +6,7 @@ from runyard.reconcile.alarms import AlarmLog, alarms
 from runyard.reconcile.dead_letters import bury, redrive
 from runyard.reconcile.recover import recover
 from runyard.reconcile.retention import PruneReport, prune
+from runyard.reconcile.secrets import sweep_secrets
 from runyard.reconcile.sweep import DROP_CONTAINER, Swept, is_known, sweep, sweep_page
 from runyard.reconcile.wake_up import reconcile
 from runyard.reconcile.why import why
@@ -29,5 +30,6 @@ __all__ = [
     "redrive",
     "sweep",
     "sweep_page",
+    "sweep_secrets",
     "why",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
+from runyard.accept.concealed import concealed_submission
 from runyard.accept.resolve import asked_of
 from runyard.computes import resolve
 from runyard.errors import ConfigError, ConflictError, EventError, NotFoundError
@@ -21,7 +22,8 @@ from runyard.schedule.occasion import submission_of
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 CATCH_UP: Final = ("last", "all", "none")
 OVERLAP: Final = ("allow", "skip")
-LONGEST_LIST: Final = 1000
+OF_SCHEDULE: Final = "schedule-"
+"""Before a definition's random name: what its template has of secrets is kept under both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,14 @@ def add(ports: Ports, definition: Definition, *, replacing: bool = False) -> Sch
         version="" if before is None else before.version,
     )
     _check_possible(ports, schedule)
-    return ports.schedules.put(schedule)
+    masked, secret = concealed_submission(ports, schedule.submission, f"{OF_SCHEDULE}{schedule.uid}")
+    try:
+        stored = ports.schedules.put(replace(schedule, submission=masked, template_secret=secret))
+    except BaseException:
+        _forget(ports, secret)
+        raise
+    _forget(ports, "" if before is None else before.template_secret)
+    return stored
 
 
 def existing(ports: Ports, name: str) -> Schedule:
@@ -140,8 +149,9 @@ def remove(ports: Ports, name: str) -> None:
     Raises:
         NotFoundError: if there is none of this name.
     """
-    existing(ports, name)
+    schedule = existing(ports, name)
     ports.schedules.remove(name)
+    _forget(ports, schedule.template_secret)
 
 
 def upcoming(timing: Timing, now: float, count: int, first: float | None = None) -> Sequence[float]:
@@ -150,6 +160,11 @@ def upcoming(timing: Timing, now: float, count: int, first: float | None = None)
     if first is None:
         return list(islice(times, count))
     return [first, *islice((time for time in times if time > first), count - 1)][:count]
+
+
+def _forget(ports: Ports, secret: str) -> None:
+    if secret:
+        ports.secrets.remove(secret)
 
 
 def _changed(ports: Ports, name: str, make: Callable[[Schedule], Schedule | None]) -> Schedule:
@@ -167,7 +182,7 @@ def _check_choice(what: str, given: str, allowed: Sequence[str]) -> None:
 def _check_possible(ports: Ports, schedule: Schedule) -> None:
     """Refuse now what every time would fail with."""
     template.check(schedule.submission)
-    asked = asked_of(submission_of(schedule, schedule.next_at or schedule.created))
+    asked = asked_of(submission_of(ports, schedule, schedule.next_at or schedule.created))
     if asked.target is not None:
         resolve(ports, asked.target)
     if ports.blobs.head(asked.container, asked.name) is None:

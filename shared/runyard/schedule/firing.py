@@ -59,7 +59,7 @@ def run_now(ports: Ports, schedule: Schedule, *, who: str, key: str | None = Non
     now = float(int(ports.clock.now()))
     unique = f"schedule\n{schedule.name}\n{schedule.uid}\nnow\n{key or secrets.token_hex(16)}"
     origin = Origin(source=SOURCE, name=schedule.name, event_id=f"asked for by {who} at {utc(now)}")
-    run, created = submit(ports, submission_of(schedule, now), origin=origin, key=unique)
+    run, created = submit(ports, submission_of(ports, schedule, now), origin=origin, key=unique)
     change(ports, schedule, lambda row: None if row.last_run == run.id else replace(row, last_run=run.id))
     return run, created
 
@@ -100,7 +100,7 @@ def _submit(ports: Ports, schedule: Schedule, time: float, note: Skipped | None)
         return _move(ports, schedule, time, lambda row: with_note(with_note(row, note), running)), 0
     try:
         run, created = submit(
-            ports, submission_of(schedule, time), origin=origin_of(schedule, time), key=key_of(schedule, time)
+            ports, submission_of(ports, schedule, time), origin=origin_of(schedule, time), key=key_of(schedule, time)
         )
     except ConflictError:  # its run was made and deleted
         return _move(ports, schedule, time, lambda row: with_note(row, note)), 0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from runyard.accept.concealed import whole_submission
 from runyard.events.submission import Submission
 from runyard.events.template import fill
 from runyard.events.timing import local
-from runyard.ports import Schedule
+from runyard.ports import Ports, Schedule
 from runyard.runs.model import Origin
 
 SOURCE = "schedule"
@@ -37,13 +38,14 @@ def document_of(schedule: Schedule, time: float) -> dict[str, object]:
     }
 
 
-def submission_of(schedule: Schedule, time: float) -> Submission:
+def submission_of(ports: Ports, schedule: Schedule, time: float) -> Submission:
     """The submission of a time.
 
     Raises:
-        EventError: if the template points at what there is not, or makes no submission.
+        ConfigError: if the template points at what there is not, makes no submission, or its secrets are gone.
     """
-    return Submission.of(fill(schedule.submission, document_of(schedule, time)))
+    whole = whole_submission(ports, schedule.submission, schedule.template_secret, f"schedule {schedule.name!r}")
+    return Submission.of(fill(whole, document_of(schedule, time)))
 
 
 def origin_of(schedule: Schedule, time: float) -> Origin:

@@ -51,7 +51,7 @@ def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
         webhooks=MemoryWebhookStore(),
         schedules=MemoryScheduleStore(),
         marks=MemoryMarkStore(),
-        secrets=MemorySecrets(),
+        secrets=MemorySecrets(clock.now),
         clock=clock,
         targets=targets,
     )

@@ -49,7 +49,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "webhooks": frozenset({"get", "list"}),
     "schedules": frozenset({"get", "list", "due"}),
     "marks": frozenset({"get"}),
-    "secrets": frozenset({"get", "names"}),
+    "secrets": frozenset({"get", "names", "changed"}),
     "target": frozenset({"check", "plan", "poll", "logs", "close"}),
 }
 """By port: what changes nothing, or nothing that outlives the process."""
