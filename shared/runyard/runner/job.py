@@ -4,7 +4,18 @@ from typing import Any, Dict, List, Optional
 
 from .problems import Problem
 
-_TEXTS = ("name", "run", "experiment", "compute", "framework", "script", "interpreter", "snapshot", "snapshot_etag")
+_TEXTS = (
+    "name",
+    "run",
+    "experiment",
+    "compute",
+    "framework",
+    "communicator",
+    "script",
+    "interpreter",
+    "snapshot",
+    "snapshot_etag",
+)
 
 
 class Job:
@@ -18,6 +29,7 @@ class Job:
         self.experiment: str = record.get("experiment", "")
         self.compute: str = record.get("compute", "")
         self.framework: str = record.get("framework", "Python")
+        self.communicator: str = record.get("communicator", "None")
         self.script: str = record.get("script", "")
         self.arguments: List[str] = record.get("arguments", [])
         self.interpreter: str = record.get("interpreter", "")
