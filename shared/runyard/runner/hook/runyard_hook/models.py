@@ -44,9 +44,7 @@ class Models:
 
     def _keep_model(self, path):
         try:
-            if os.path.isdir(self._target(path)):
-                return os.path.relpath(self._target(path), self._work).replace(os.sep, "/")
-            if not os.path.isfile(self._target(path)):
+            if not os.path.exists(self._target(path)):
                 (self.upload_folder if os.path.isdir(path) else self.upload_file)(path, path)
             return os.path.relpath(self._target(path), self._work).replace(os.sep, "/")
         except (OSError, ValueError):
@@ -65,7 +63,7 @@ class Model:
         self.id = "%s:%d" % (name, version)
         self.run_id = run.id
         self.run = run
-        self.experiment_name = run.experiment.name
+        self.experiment_name = getattr(getattr(run, "experiment", None), "name", None)
         self.tags = known["tags"]
         self.properties = known["properties"]
         self.description = known["description"]

@@ -5,6 +5,7 @@ import sys
 import uuid
 
 from .journal import Journal
+from .models import Model
 from .run import Run
 
 
@@ -111,7 +112,10 @@ class OfflineRun(Run):
 
     def register_model(self, model_name, model_path=None, *_, **__):
         """Print it: nothing is registered."""
-        _print("Attempted to register model %s at %s" % (model_name, model_path or model_name))
+        path = model_path or model_name
+        _print("Attempted to register model %s at %s" % (model_name, path))
+        known = dict.fromkeys(("tags", "properties", "description", "framework", "framework_version"), None)
+        return Model(model_name, 1, self, dict(known, tags={}, properties={}, path=str(path)))
 
     def child_run(self, name=None, run_id=None, outputs=None):
         """Another offline run, below this one's id."""

@@ -24,8 +24,9 @@ class Shim(types.ModuleType):
             raise AttributeError(name)
         real = _load(self)
         if real is not None:
-            if name in real.__dict__:
-                return real.__dict__[name]
+            for names in (real.__dict__, own):  # a module that was imported meanwhile hangs on this one
+                if name in names:
+                    return names[name]
             raise AttributeError("module %r has no attribute %r" % (self.__name__, name))
         if name in own.get("_stand_ins", {}):
             return own["_stand_ins"][name]

@@ -39,4 +39,6 @@ _public = frozenset(
     ]
 )
 
+from . import run  # noqa: E402, F401 - it is there after `import azureml.core`, as in the SDK
+
 sys.modules[__name__].__class__ = Shim
