@@ -11,7 +11,7 @@ import sys
 class RenamedFinder:
     """Finds modules of 2018 that moved: ``sklearn.externals.joblib`` is ``joblib``, ``sklearn.externals.six`` is ``six``."""
 
-    runyard = True
+    runyard_folders = []  # noqa: RUF012 - one for the process: those whose sitecustomize has run
 
     @staticmethod
     def find_spec(fullname, path=None, target=None):
@@ -26,23 +26,44 @@ class RenamedFinder:
 class _Next:
     """Finds the ``sitecustomize`` that this one hides."""
 
-    @staticmethod
-    def find_spec(fullname, path=None, target=None):
+    runyard_next = True
+
+    def __init__(self, ours):
+        self._ours = ours
+
+    def find_spec(self, fullname, path=None, target=None):
+        """Its specification.
+
+        Raises:
+            ModuleNotFoundError: if there is none. To return ``None`` would find this one again.
+        """
         if fullname != "sitecustomize":
             return None
-        here = os.path.dirname(os.path.abspath(__file__))
-        others = [folder for folder in sys.path if os.path.abspath(folder or os.curdir) != here]
+        others = [folder for folder in sys.path if os.path.abspath(folder or os.curdir) not in self._ours]
         for finder in sys.meta_path:
-            if finder is not _Next and hasattr(finder, "find_spec"):
+            if hasattr(finder, "find_spec") and not hasattr(finder, "runyard_next"):
                 found = finder.find_spec(fullname, others)
                 if found is not None:
                     return found
-        raise ModuleNotFoundError("there is no other sitecustomize", name=fullname)  # or this one were found again
+        raise ModuleNotFoundError("there is no other sitecustomize", name=fullname)
 
 
-def _go_on():
-    """Import the next ``sitecustomize`` as if this one were not there; what it raises is ``site``'s to tell."""
-    sys.meta_path.insert(0, _Next)
+def _install():
+    """Append the finder, unless the hook of another version has; returns the folders of all of them."""
+    for finder in sys.meta_path:
+        if hasattr(finder, "runyard_folders"):
+            break
+    else:
+        finder = RenamedFinder
+        sys.meta_path.append(finder)
+    finder.runyard_folders.append(os.path.dirname(os.path.abspath(__file__)))
+    return finder.runyard_folders
+
+
+def _go_on(ours):
+    """Import the next ``sitecustomize`` as if this one were not there; what it raises is for ``site`` to tell."""
+    finder = _Next(ours)
+    sys.meta_path.insert(0, finder)
     hidden = sys.modules.pop("sitecustomize", None)
     try:
         import sitecustomize  # noqa: F401, PLC0415
@@ -52,11 +73,9 @@ def _go_on():
         if hidden is not None:
             sys.modules["sitecustomize"] = hidden
     finally:
-        if _Next in sys.meta_path:
-            sys.meta_path.remove(_Next)
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
 
 
-if not any(getattr(finder, "runyard", False) for finder in sys.meta_path):
-    sys.meta_path.append(RenamedFinder)
 if __name__ == "sitecustomize":
-    _go_on()
+    _go_on(_install())

@@ -41,8 +41,6 @@ def _is_there(name):
 class _Below:
     """Asked first, for what is below an old name: the folder of the module of today would give a second copy of it."""
 
-    runyard = True
-
     @staticmethod
     def find_spec(fullname, path=None, target=None):
         return find_spec(fullname) if any(fullname.startswith(old + ".") for old in _NEW) else None
