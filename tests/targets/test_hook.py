@@ -365,6 +365,9 @@ for alpha in (0.0, 0.5):
 
 def test_the_hook_can_be_turned_off(house: House) -> None:
     compute = Compute(name="local", kind="local", limit=1, options={"hook": False})
-    handle = house.start("import os; print('hook' in os.environ.get('PYTHONPATH', ''))", compute=compute)
+    handle = house.start(
+        "import os; print('hook' in os.environ.get('PYTHONPATH', ''), 'MLFLOW_TRACKING_URI' in os.environ)",
+        compute=compute,
+    )
     house.ended(handle)
-    assert house.log(handle) == b"False\n"
+    assert house.log(handle) == b"False False\n"

@@ -97,6 +97,7 @@ def variables(base: Mapping[str, str], job: Job, places: Places, hook: str) -> D
     made[RUN_VARIABLE] = job.run
     made[ATTEMPT_VARIABLE] = str(job.attempt)
     made["AZUREML_ROOT_RUN_ID"] = job.run
+    made.pop("AZUREML_RUN_TOKEN", None)  # with a token of somewhere else the SDK would call a service for this run
     made["AZUREML_ARM_PROJECT_NAME"] = job.experiment
     made["AZUREML_OUTPUT_DIRECTORY"] = "./outputs"
     made["AZUREML_LOGDIRECTORY_PATH"] = LOG_FOLDER
@@ -114,5 +115,6 @@ def variables(base: Mapping[str, str], job: Job, places: Places, hook: str) -> D
         made["PYTHONPATH"] = hook + os.pathsep + before if before else hook
         # A store that the user named gets what his script logs. No run id goes with ours: a script that calls
         # mlflow.set_tracking_uri() would look for it in a store that knows nothing of it.
-        made.setdefault("MLFLOW_TRACKING_URI", MLFLOW_STORE)
+        if made.setdefault("MLFLOW_TRACKING_URI", MLFLOW_STORE) == MLFLOW_STORE:
+            made.pop("MLFLOW_RUN_ID", None)
     return made
