@@ -84,6 +84,8 @@ def test_the_oldest_interpreter_carries_out_an_attempt(tmp_path: Path) -> None:
     assert (folder / "azureml-logs" / "70_driver_log.txt").read_text() == "hello\n"
     assert (folder / "outputs" / "x").read_text() == "x"
     assert '"name": "a"' in (folder / "metrics.jsonl").read_text()
+    (named,) = (tmp_path / "root" / "local").glob("hook-*/*.dist-info/entry_points.txt")
+    assert (FOLDER / "hook").joinpath(*named.parts[-2:]).read_text() == named.read_text()
 
 
 def test_outputs_that_cannot_be_collected_are_told_where_people_look(tmp_path: Path) -> None:
