@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from runyard.runner.build import build_zipapp
 from tests.interpreters import newest_interpreter, oldest_interpreter
+from tests.targets.environments import Builders
 from tests.targets.hooked import Script
 from tests.targets.house import House, opened
 
@@ -36,3 +38,17 @@ def interpreter(request: pytest.FixtureRequest) -> str:
 def script(tmp_path: Path, interpreter: str) -> Script:
     """A script with the hook."""
     return Script(tmp_path, interpreter)
+
+
+@pytest.fixture(scope="session")
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runner, packed."""
+    path = tmp_path_factory.mktemp("runner") / "runner.pyz"
+    build_zipapp(str(path))
+    return path
+
+
+@pytest.fixture
+def builders(tmp_path: Path, pyz: Path) -> Builders:
+    """Builders over an empty cache."""
+    return Builders(tmp_path, pyz)
