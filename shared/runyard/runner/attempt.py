@@ -60,9 +60,10 @@ class Attempt:
         self._look = _FIRST_LOOK
         self._deadline: Optional[Timer] = None
         self._preparation = Preparation(yard, job, self.places, self._prepared, self._tell_preparing)
+        self._around = self._preparation.surroundings
         self._is_confirmed = False
         self._is_prepared = False
-        self._ending = Ending(yard, job, self.places, self._written, self._stored)
+        self._ending = Ending(yard, job, self.places, self._preparation.log, self._written, self._stored)
 
     @property
     def keeps_work(self) -> bool:
@@ -76,13 +77,16 @@ class Attempt:
 
     def describe(self) -> Dict[str, Any]:
         """What a host is told of it."""
-        return {
+        told: Dict[str, Any] = {
             "name": self.job.name,
             "compute": self.job.compute,
             "phase": self.phase,
             "started": self.started,
             "detail": self._ending.detail or self.detail or self._preparation.detail,
         }
+        if self._around.notes:
+            told["notes"] = self._around.notes
+        return told
 
     def begin(self) -> None:
         """Win the register and go on; or learn that the start was refused, or made before."""
@@ -181,11 +185,14 @@ class Attempt:
         job, places = self.job, self.places
         self.detail = ""
         try:
-            environment = script.variables(self._yard.environment, job, places, self._yard.hook)
-            argv = script.command(job, places.work, environment)
+            environment = script.variables(self._yard.environment, job, places, self._yard.hook, self._around)
+            argv = script.command(job, places.work, environment, self._around.interpreter)
+            prepared = self._around.record()
+            if prepared is not None:
+                self._record(prepared)
             self.started = time.time()
             try:
-                self.script.launch(argv, environment, places.work, places.log)
+                self.script.launch(argv, environment, places.work, places.log, self._around.held)
             except OSError as error:
                 raise process.start_problem(error, argv[0]) from None
             except ValueError as error:
@@ -215,6 +222,7 @@ class Attempt:
 
     def _adopt(self, records: List[Any]) -> None:
         self.result = result.read(self.places.result)
+        self._around.take_over(records)
         known = register.process_of(records)
         if known is None:
             noted = register.sought_at(records)
@@ -354,11 +362,13 @@ class Attempt:
         self.phase = "ending"
         verdict = self._verdict or of_exit(self._code, self.started)
         ended = self.script.ended_at or time.time()
-        self._ending.store(result.make(self.job, verdict, self._code, self.started, ended))
+        notes = self._around.notes
+        self._ending.store(result.make(self.job, verdict, self._code, self.started, ended, notes))
 
     def _written(self) -> None:
         """How it ended is on record: what else tells it may go."""
         self.script.release()
+        self._around.release()
         if not self.script.is_ours:
             self._yard.forget_code(self.script.ident)
 

@@ -58,7 +58,7 @@ def make_plan(job: Job) -> Plan:
 
 
 def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
-    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it."""
+    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it, and what people are told of it."""
     wish = spec.environment
     if wish is None:
         return None
@@ -68,6 +68,7 @@ def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | No
         "auto_prepare": wish.auto_prepare,
         "base": wish.base,
         "source": wish.source,
+        "note": wish.note,
         "resolver": options.resolver,
         "python": options.interpreter,
         "cache": options.environments,
@@ -91,11 +92,6 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     if spec.container is not None:
         raise UnsupportedError(
             "docker.enabled is true: running in a container is not available in this version; set it to false"
-        )
-    if spec.environment is not None:
-        raise UnsupportedError(
-            "environment.python.userManagedDependencies is false: preparing a Python environment is not available in this "
-            "version; set it to true, and the script runs with the compute's own Python"
         )
     return spec, snapshot
 
