@@ -38,9 +38,8 @@ class EnvironmentStep(Step, Waiter):
         if self._note:
             self._log.write(self._note)
         ready = find(self._wish)
-        if ready is not None and self._use(ready, "was reused"):
-            return
-        self._build()
+        if ready is None or not self._use(ready, "was reused", ready.notes):
+            self._build()
 
     def stop(self) -> None:
         """Wait no more; the builder is ended when nobody does."""
@@ -71,7 +70,8 @@ class EnvironmentStep(Step, Waiter):
         self.preparation.guarded(lambda: self._built(ready))
 
     def _built(self, ready: Ready) -> None:
-        if self._use(ready, "was built in %s with %s" % (_span(time.monotonic() - self._began), ready.tool)):
+        how = "was built in %s with %s" % (_span(time.monotonic() - self._began), ready.tool)
+        if self._use(ready, how, []):  # its builder told the notes
             return
         if self._tries >= _TIMES:
             raise Problem(
@@ -86,8 +86,8 @@ class EnvironmentStep(Step, Waiter):
         self._log.write_all(tail)
         self.over(problem)
 
-    def _use(self, ready: Ready, how: str) -> bool:
-        """Take it, unless it was removed just now."""
+    def _use(self, ready: Ready, how: str, untold: List[str]) -> bool:
+        """Take it, unless it was removed just now; ``untold`` notes go to the log."""
         held = hold(ready)
         if held is None:
             return False
@@ -95,7 +95,7 @@ class EnvironmentStep(Step, Waiter):
         around.ready, around.held = ready, held
         said = "the environment %s %s" % (ready.key[:_SHORT], how)
         around.notes = ([self._note] if self._note else []) + ready.notes + [said]
-        self._log.write_all(ready.notes + [said])
+        self._log.write_all(untold + [said])
         self.over(None)
         return True
 
