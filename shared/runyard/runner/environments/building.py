@@ -142,8 +142,9 @@ def _guarded(wish: Wish, reporter: Reporter) -> int:
             os.close(theirs)
             os.setsid()
             process.become_subreaper()
-            threading.Thread(target=_leave_with, args=(ours,), daemon=True).start()
-            code = _Build(wish, reporter, lock).run()
+            leaving = threading.Event()
+            threading.Thread(target=_leave_with, args=(ours, leaving), daemon=True).start()
+            code = _Build(wish, reporter, lock, leaving).run()
         except BaseException as error:  # the process's boundary: said as a problem, with where it was
             where = traceback.extract_tb(error.__traceback__)[-1]
             sentence = "the builder failed at %s:%d (%s)" % (os.path.basename(where[0]), where[1], type(error).__name__)
@@ -160,19 +161,21 @@ def _guarded(wish: Wish, reporter: Reporter) -> int:
     return code if code >= 0 else 1
 
 
-def _leave_with(pipe: int) -> None:
+def _leave_with(pipe: int, leaving: threading.Event) -> None:
     """Wait for the end of the process that started us; then end what we started, and ourselves."""
     while os.read(pipe, 1):
         pass
+    leaving.set()
     kill_descendants()
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Build:
-    def __init__(self, wish: Wish, reporter: Reporter, lock: int) -> None:
+    def __init__(self, wish: Wish, reporter: Reporter, lock: int, leaving: threading.Event) -> None:
         self._wish = wish
         self._reporter = reporter
         self._lock = lock
+        self._leaving = leaving
         self._use = -1
         self._prefix = "%s/%s" % (wish.cache, wish.key)
         self._log = self._prefix + ".log"
@@ -208,7 +211,7 @@ class _Build:
         self._reporter.keep_log(self._log)
         self._say_for_whom()
         keep = (self._lock, self._use)
-        shop = Shop(self._reporter.masker, self._reporter.line, keep)
+        shop = Shop(self._reporter.masker, self._reporter.line, keep, self._leaving)
         made = Maker(wish, self._prefix, shop, self._reporter.note, dict(os.environ)).make()
         size = 0
         if made.prefix == self._prefix:

@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import os
+import re
 import sys
 from typing import Any, Dict, List
 
@@ -84,7 +85,7 @@ def _client(rattler: Any, retries: int) -> Any:
 
 def _last_cause(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return re.sub(r"^Caused by: ", "", lines[-1]) if lines else type(error).__name__
 
 
 if __name__ == "__main__":
