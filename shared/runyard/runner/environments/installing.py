@@ -1,6 +1,7 @@
 """A virtual environment, and packages for pip in it or in a conda prefix."""
 
 import os
+import re
 import tempfile
 from typing import Dict, List, Tuple
 
@@ -92,7 +93,7 @@ def _for_uv(
     indexes = pip_config.for_uv(options.indexes, environment)
     if indexes.no_index:
         argv.append("--no-index")
-    variables = _index_variables(indexes, environment)
+    variables = {name: _filled_in(text, environment) for name, text in _index_variables(indexes, environment).items()}
     for name, flag in (
         ("no-deps", "--no-deps"),
         ("no-build-isolation", "--no-build-isolation"),
@@ -134,6 +135,11 @@ def _index_variables(indexes: Indexes, environment: Dict[str, str]) -> Dict[str,
     if indexes.trusted:
         result["UV_INSECURE_HOST"] = " ".join(indexes.trusted)
     return result
+
+
+def _filled_in(text: str, environment: Dict[str, str]) -> str:
+    """A text with the variables in it, as pip fills them in: ``${NAME}`` in capitals; what is not set stays."""
+    return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda found: environment.get(found.group(1)) or found.group(), text)
 
 
 def _for_pip(python: str, options: Options) -> Tuple[List[str], List[str], Dict[str, str]]:
