@@ -12,14 +12,14 @@ demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
 
 test: most  ## every test
-	$(BIN)/python -m pytest -q tests/crash
+	$(BIN)/python -m pytest -q tests/crash tests/powerloss
 
 # Most tests wait more than they compute, so several run at once. Those of tests/crash measure out their kills, and run alone.
 most: $(STAMP)  ## every test but those of tests/crash; ARGS goes to pytest
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --ignore=tests/crash $(ARGS)
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --ignore=tests/crash --ignore=tests/powerloss $(ARGS)
 
 unit: $(STAMP)  ## the fast tests only
-	$(BIN)/python -m pytest -q tests/unit tests/contract -m "not slow"
+	$(BIN)/python -m pytest -q -n $(JOBS) tests/unit tests/contract -m "not slow"
 
 check: $(STAMP)  ## style, types, the direction of imports
 	$(BIN)/ruff format --check .
