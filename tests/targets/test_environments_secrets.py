@@ -155,10 +155,9 @@ def test_a_failure_tells_no_credentials(builders: Builders, server: Server, tool
 def test_credentials_that_are_refused_are_the_configurations_matter(builders: Builders, server: Server) -> None:
     wrong = f"http://user:wrong{IN_URL}@{server.host}/simple"
     for tool in ("uv", "pip"):
-        kind, sentence = builders.build(
-            builders.record(pip=[f"--index-url {wrong}", "greeting"], resolver=tool)
-        ).problem
-        assert ("config", True) == (kind, "refused" in sentence), sentence
+        told = builders.build(builders.record(pip=[f"--index-url {wrong}", "greeting"], resolver=tool))
+        kind, sentence = told.problem
+        assert ("config", True) == (kind, "refused" in sentence), told.output
         assert IN_URL not in sentence
 
 

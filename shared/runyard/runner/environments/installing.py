@@ -73,12 +73,29 @@ def install(
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write("\n".join(lines) + "\n")
+        if not uv:
+            variables["PIP_LOG"] = path + ".log"
         outcome = shop.run(argv + ["--requirement", path], dict(environment, **variables))
+        unheard = _unheard(shop, path + ".log")
     finally:
-        os.unlink(path)
+        for each in (path, path + ".log"):
+            if os.path.exists(each):
+                os.unlink(each)
     if outcome.code != 0:
         no_index = options.indexes.no_index or pip_config.is_on(environment.get("PIP_NO_INDEX", ""))
-        raise failure_of("uv" if uv else "pip", outcome, no_index)
+        raise failure_of("uv" if uv else "pip", outcome._replace(lines=unheard + outcome.lines), no_index)
+
+
+def _unheard(shop: Shop, log: str) -> List[str]:
+    """What pip says in its log alone: that an index did not answer, or refused, which ends as "no matching distribution"."""
+    try:
+        with open(log, encoding="utf-8", errors="replace") as stream:
+            return [shop.masker(line.strip()) for line in stream if "Could not fetch URL" in line][:_MOST_UNHEARD]
+    except FileNotFoundError:
+        return []
+
+
+_MOST_UNHEARD = 50
 
 
 def _for_uv(
