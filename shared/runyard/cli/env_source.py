@@ -64,14 +64,24 @@ def wish_of(asked: Asked, options: LocalOptions) -> Iterator[Wish]:
         NotFoundError: if there is nothing at the path.
         RunyardError: if it cannot be read, or asks for no environment.
     """
-    spec = _spec(asked)
+    spec = msgspec.structs.replace(_spec(asked), auto_prepare=True)  # this is being asked for
     if asked.legacy is not None:
         spec = msgspec.structs.replace(spec, policy=asked.legacy)
     if asked.resolver is not None:
         options = replace(options, resolver=asked.resolver)
+    with wish_for(spec, asked.path, options) as wish:
+        yield wish
+
+
+@contextmanager
+def wish_for(spec: EnvironmentSpec, path: Path, options: LocalOptions) -> Iterator[Wish]:
+    """The wish for what a project, zip or file at a path asks for.
+
+    Raises:
+        RunyardError: if it cannot be read.
+    """
     record = environment_record(spec, options)
-    record["auto_prepare"] = True  # this is being asked for
-    with _folder(asked.path) as folder, as_ours():
+    with _folder(path) as folder, as_ours():
         record["folder"] = str(folder)
         yield read_wish(record)
 
