@@ -130,6 +130,20 @@ def test_killed_after_any_of_its_lines_nothing_half_is_found(builders: Builders,
     assert ["ready"] == [each["state"] for each in list_environments(wish.cache)]
 
 
+@pytest.mark.parametrize("victim", ["builder", "worker"])
+def test_what_a_conda_tool_reads_does_not_outlive_the_builder(builders: Builders, tool: Path, victim: str) -> None:
+    (tool / "uv").rename(tool / "conda")
+    channels = ["https://user:canary-value@channel.example/c"]
+    asked = builders.record("python=3.6", channels=channels, resolver="conda")
+    process = half_way(builders, tool, asked)
+    (wanted,) = builders.cache.glob("*.wanted.yml")
+    assert "canary-value" in wanted.read_text()
+    os.kill(process.pid if victim == "builder" else processes.children(process.pid)[0], signal.SIGKILL)
+    process.communicate(timeout=PATIENCE)
+    assert not wanted.exists()
+    assert [] == [path for path in builders.cache.rglob("*") if path.is_file() and b"canary-value" in path.read_bytes()]
+
+
 def test_what_a_killed_build_left_can_be_pruned(builders: Builders, tool: Path) -> None:
     asked = builders.local("greeting", python=os.path.realpath(builders.python), resolver="auto")
     process = half_way(builders, tool, asked)

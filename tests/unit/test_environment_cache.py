@@ -205,6 +205,17 @@ def test_the_longest_unused_go_first(shelf: Shelf) -> None:
     assert [wishes[3].key] == shelf.keys()
 
 
+def test_the_log_of_a_build_that_failed_goes_when_it_is_old(shelf: Shelf) -> None:
+    wish = shelf.wish("python=3.6")
+    caches.make_cache(wish.cache)
+    log = shelf.folder / f"{wish.key}.log"
+    log.write_text("no such package\n")
+    assert ([], True) == (prune(wish.cache), log.exists())
+    os.utime(log, (1e9, 1e9))
+    assert ([], True) == (prune(wish.cache, dry_run=True), log.exists())
+    assert ([], False) == (prune(wish.cache), log.exists())
+
+
 def test_prune_leaves_a_base_environment_alone(shelf: Shelf, tmp_path: Path) -> None:
     base = tmp_path / "base"
     (base / "bin").mkdir(parents=True)

@@ -13,6 +13,7 @@ Layout of a cache, all of one user and 0700::
     <key>.json        its manifest, renamed into place when all else is on disk; its time of change is the last use
     <key>.log         what the tools said when it was built, masked
     <key>.source      for whom it is being built
+    <key>.wanted.yml  what a conda tool is to read, while it does
     locks/<key>.build held by the builder and its tools (flock, so that the system frees it), and by prune
     locks/<key>.use   held, shared, by whoever uses it
     interpreters.json what installed interpreters said of themselves, by path and time of change
@@ -128,6 +129,7 @@ def prune(
         dry_run: Remove nothing, and say what would be.
 
     With none of the three, what is broken is removed: leftovers of killed builds, environments without their interpreter.
+    Logs of builds that failed go when they are as old as ``older_than`` says, or a day.
 
     Returns:
         What was removed and what was asked for and kept, each as :func:`list_environments` tells of it, with ``removed``

@@ -1,6 +1,5 @@
 """A virtual environment, and packages for pip in it or in a conda prefix."""
 
-import os
 import re
 import tempfile
 from typing import Dict, List, Tuple
@@ -9,7 +8,7 @@ from . import pip_config
 from .failures import failure_of
 from .options import Indexes, Options
 from .resolve import Interpreter
-from .running import Shop
+from .running import Outcome, Shop
 
 _PIP_THAT_KNOWS_WHEELS = (19, 3)
 """From this release on pip takes the wheels of today (manylinux2014, PEP 599)."""
@@ -54,8 +53,7 @@ def install(
 ) -> None:
     """Install packages by uv, or by the pip that is in the prefix.
 
-    Requirements and options, which may hold credentials, go by a file that only we can read and that is gone afterwards, or
-    by variables; never by arguments.
+    Requirements and options, which may hold credentials, go over stdin or by variables; never by arguments or files.
 
     Raises:
         Failure: names the package that could not be installed.
@@ -69,30 +67,31 @@ def install(
         _refresh_pip(shop, python, options, environment)
         argv, lines, variables = _for_pip(python, options)
     lines += ["%s %s" % pair for pair in options.files] + packages
-    descriptor, path = tempfile.mkstemp(prefix=".wanted-", suffix=".txt", dir=prefix)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write("\n".join(lines) + "\n")
-        if not uv:
-            variables["PIP_LOG"] = path + ".log"
-        outcome = shop.run(argv + ["--requirement", path], dict(environment, **variables))
-        unheard = _unheard(shop, path + ".log")
-    finally:
-        for each in (path, path + ".log"):
-            if os.path.exists(each):
-                os.unlink(each)
+    wanted = ("\n".join(lines) + "\n").encode("utf-8")
+    if uv:
+        outcome = shop.run(argv + ["--requirement", "-"], dict(environment, **variables), wanted)
+        unheard: List[str] = []
+    else:
+        outcome, unheard = _run_pip(
+            shop, argv + ["--requirement", "/dev/stdin"], dict(environment, **variables), wanted
+        )
     if outcome.code != 0:
         no_index = options.indexes.no_index or pip_config.is_on(environment.get("PIP_NO_INDEX", ""))
         raise failure_of("uv" if uv else "pip", outcome._replace(lines=unheard + outcome.lines), no_index)
 
 
-def _unheard(shop: Shop, log: str) -> List[str]:
-    """What pip says in its log alone: that an index did not answer, or refused, which ends as "no matching distribution"."""
-    try:
-        with open(log, encoding="utf-8", errors="replace") as stream:
-            return [shop.masker(line.strip()) for line in stream if "Could not fetch URL" in line][:_MOST_UNHEARD]
-    except FileNotFoundError:
-        return []
+def _run_pip(shop: Shop, argv: List[str], environment: Dict[str, str], wanted: bytes) -> Tuple[Outcome, List[str]]:
+    """(how pip ended, what it says in its log alone).
+
+    That an index did not answer, or refused, ends in its output as "no matching distribution". The log may hold
+    credentials, so it is a file without a name.
+    """
+    with tempfile.TemporaryFile() as log:
+        variables = dict(environment, PIP_LOG="/dev/fd/%d" % log.fileno())
+        outcome = shop.run(argv, variables, wanted, files=(log.fileno(),))
+        log.seek(0)
+        lines = [line.decode("utf-8", "replace").strip() for line in log if b"Could not fetch URL" in line]
+    return outcome, [shop.masker(line) for line in lines[:_MOST_UNHEARD]]
 
 
 _MOST_UNHEARD = 50

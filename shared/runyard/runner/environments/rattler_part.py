@@ -80,7 +80,8 @@ async def _install(rattler: Any, wanted: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _client(rattler: Any, retries: int) -> Any:
-    return rattler.Client.default_client(max_retries=retries, timeout=LIMIT)
+    # The limit is of whole requests: a package may take as long as it takes.
+    return rattler.Client.default_client(max_retries=retries, timeout=LIMIT if retries == 0 else None)
 
 
 def _last_cause(error: BaseException) -> str:

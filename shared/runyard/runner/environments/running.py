@@ -70,6 +70,7 @@ class Shop:
         stdin: bytes = b"",
         quiet: bool = False,
         seconds: Optional[float] = None,
+        files: Tuple[int, ...] = (),
     ) -> Outcome:
         """Run a tool to its end.
 
@@ -78,6 +79,7 @@ class Shop:
             environment: All its variables.
             stdin: What it reads; at most what a pipe takes (64 KB) is sure not to block.
             quiet: Whether its words are kept to ourselves.
+            files: Descriptors that it gets under the same numbers.
             seconds: After which it is ended; its code is then -9.
 
         Raises:
@@ -92,7 +94,7 @@ class Shop:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
-                pass_fds=self._keep,
+                pass_fds=self._keep + files,
                 preexec_fn=self._die_with_parent,  # noqa: PLW1509 - the one other thread holds no locks
             )
         except OSError as error:
