@@ -36,6 +36,7 @@ __all__ = [
     "check_allowed",
     "describe",
     "explain",
+    "explain_key",
     "find",
     "hold",
     "list_environments",
@@ -43,6 +44,7 @@ __all__ = [
     "prune",
     "read_wish",
     "release",
+    "survey",
 ]
 
 COMMAND = "build-environment"
@@ -157,3 +159,26 @@ def explain(wish: Wish, cache: str = "") -> Dict[str, Any]:
     from .explaining import explain as explained  # noqa: PLC0415
 
     return explained(wish, cache or wish.cache)
+
+
+def explain_key(cache: str, key_prefix: str) -> Dict[str, Any]:
+    """As :func:`explain`, of an environment that is in a cache, by its key or the first characters of it.
+
+    Raises:
+        Problem: as :func:`describe`.
+    """
+    from .explaining import explain_key as explained  # noqa: PLC0415
+
+    return explained(cache, key_prefix)
+
+
+def survey(cache: str, python: str) -> Dict[str, Any]:
+    """What of this machine can prepare environments, for a compute whose interpreter is ``python``.
+
+    Returns:
+        ``tools``: those that work, by name (as a wish's resolver), with their paths; ``interpreters``: the installed ones by
+        path, with their versions.
+    """
+    from .survey import survey as surveyed  # noqa: PLC0415
+
+    return surveyed(cache, python)
