@@ -11,9 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from runyard.runs.model import Run
 from runyard.runs.states import State
 from tests.acceptance import yard as yards
 from tests.acceptance.canaries import IN_RUNCONFIG, IN_SUBMISSION, Canaries, marks, merged
+from tests.acceptance.ears import Ears, watched_processes
 from tests.acceptance.yard import Yard, running
 from tests.fakes import snapshot
 
@@ -89,42 +88,6 @@ class Scene:
         return set((self.yard.root / "runs" / run.id / str(run.attempt) / "outputs" / "seen.txt").read_text().split())
 
 
-class Ears(logging.Handler):
-    """Hears every log line, whatever its level, with its traceback."""
-
-    def __init__(self, said: list[tuple[str, bytes]]) -> None:
-        super().__init__(logging.DEBUG)
-        self._said = said
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = logging.Formatter().format(record) + repr(record.__dict__)
-        self._said.append((f"log {record.name}", text.encode("utf-8", "replace")))
-
-
-@contextmanager
-def watched_processes(scene: Scene) -> Iterator[None]:
-    """Samples what other processes see of those that are ours: all but the scripts and the test itself."""
-    stop = threading.Event()
-
-    def look() -> None:
-        while not stop.wait(0.02):
-            for folder in Path("/proc").glob("[0-9]*"):
-                try:
-                    argv, environ = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
-                except OSError:
-                    continue  # it is gone, or another's
-                if b"AZUREML_RUN_ID=" not in environ and int(folder.name) != os.getpid():
-                    scene.said.append((f"process {argv[:60]!r}", argv + environ))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 @pytest.fixture
 def scene(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     canaries = Canaries()
@@ -139,7 +102,7 @@ def scene(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
         logger.addHandler(ears)
         logger.setLevel(logging.DEBUG)
         try:
-            with watched_processes(made):
+            with watched_processes(made.said):
                 yield made
         finally:
             logger.removeHandler(ears)
