@@ -20,9 +20,11 @@ import httpx
 import pytest
 
 from runyard.accept import acceptor
+from runyard.dispatch import request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.runs.model import Run
 from runyard.runs.states import State
+from runyard.targets.local.options import default_environments
 from tests.acceptance import yard as yards
 from tests.acceptance.canaries import IN_RUNCONFIG, IN_SUBMISSION, Canaries, marks, merged
 from tests.acceptance.ears import Ears, watched_processes
@@ -105,6 +107,11 @@ def scene(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
             with watched_processes(made.said):
                 yield made
         finally:
+            unfinished = [run.id for run in yard.runs() if not run.has_ended] if yard.host is not None else []
+            for ident in unfinished:  # of a test that failed
+                request_cancel(yard.ports, ident, who="test")
+            for ident in unfinished:
+                yard.ended(ident)
             logger.removeHandler(ears)
             logger.setLevel(before)
         made.said += [("console", line.encode()) for line in yard.lines]
@@ -215,8 +222,22 @@ def test_endings_of_every_kind_tell_nothing(scene: Scene, monkeypatch: pytest.Mo
     lacking = scene.submit(**inline(scene, "no script", script="other.py"))
     assert State.FAILED is scene.yard.ended(lacking).state
     unprepared = inline(scene, "environment")
-    unprepared["runconfig"]["environment"]["python"]["userManagedDependencies"] = False
-    assert State.FAILED is scene.yard.ended(scene.submit(**unprepared)).state
+    python = unprepared["runconfig"]["environment"]["python"]
+    python["userManagedDependencies"] = False
+    python["condaDependencies"] = merged(
+        python["condaDependencies"], {"dependencies": [{"pip": ["no-such-package-4711"]}]}
+    )
+    preparing = scene.submit(**unprepared)
+    scene.yard.wait(lambda: scene.yard.ports.runs.get(preparing).state is State.PREPARING)  # type: ignore[union-attr]
+    tools = (b"pip", b"uv")
+    scene.yard.wait(
+        lambda: any(any(tool in argv for tool in tools) and b"install" in argv for _, argv in list(scene.said))
+    )
+    assert {} == scene.leaks() | scene.canaries.under(Path(default_environments()))  # while it is built
+    with scene.http() as http:
+        http.post(f"/api/runs/{preparing}/cancel")
+    assert State.CANCELED is scene.yard.ended(preparing).state
+    assert {} == scene.canaries.under(Path(default_environments()))
     canceled = scene.submit(**merged(inline(scene, "canceled"), {"arguments": ["--hang"]}))
     scene.yard.wait(lambda: scene.yard.ports.runs.get(canceled).state is State.RUNNING)  # type: ignore[union-attr]
     assert {} == scene.leaks()  # while it runs
