@@ -24,6 +24,8 @@ from runyard.runs.model import JobSpec, Run
 
 _OPEN: Final = ("schema", "id", "experiment", "snapshot", "target", "priority")
 """Fields of a submission that say which event, which snapshot and where: they are shown, and looked for."""
+_HOLDERS: Final = (str, dict, list, tuple)
+"""What may be or hold a text. All else at the top of a submission or a job is a figure of our own."""
 _OF_TEMPLATE: Final = "template-"
 _OPEN_OF_JOB: Final = ("framework", "secrets", "fallback", "runconfig")
 """Fields of a job that the use cases go by, or that only people read."""
@@ -131,7 +133,7 @@ def _without(
     document: Mapping[str, Any], kept_open: Iterable[str], marked: Iterable[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """A document with its secrets masked, but for the fields that stay; and the secrets."""
-    searched = {key: value for key, value in document.items() if key not in kept_open}
+    searched = {key: value for key, value in document.items() if isinstance(value, _HOLDERS) and key not in kept_open}
     masked, values = conceal(searched, marked)
     return ({**document, **masked} if values else dict(document)), values
 

@@ -144,6 +144,8 @@ class MetricValues(TypedDict):
 
     runId: str
     metrics: dict[str, Any]
+    params: dict[str, str]
+    """What the script told MLflow that it computes with."""
     problems: list[str]
 
 

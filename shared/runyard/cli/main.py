@@ -15,6 +15,7 @@ from runyard.cli import (
     config,
     control,
     drain,
+    env,
     events,
     files,
     logs,
@@ -89,7 +90,7 @@ def before_any_command(
 
 for module in (up, drain, submit, runs, why, events, logs, control, files, sweep):
     module.register(app)
-for group in (config, compute, secret, webhook, schedule, queue):
+for group in (config, compute, env, secret, webhook, schedule, queue):
     app.add_typer(group.app)
 service.register(app)
 

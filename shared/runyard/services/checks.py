@@ -9,7 +9,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from runyard.errors import RunyardError
 from runyard.ports import Ports, Query
 from runyard.reconcile import DROP_CONTAINER, alarms
 from runyard.reconcile.alarm import lasting
+from runyard.services.check import Check
 
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
@@ -26,17 +26,6 @@ LOOKED: Final = 1000
 SILENT: Final = 60.0
 """Seconds without a heartbeat of the supervisor, which comes every 10, after which it is told that it may hang."""
 _AGAIN: Final = "mend that, then run doctor again"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One finding."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    """What to do, when it is not ok."""
 
 
 def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
@@ -48,6 +37,8 @@ def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
         ("drops", lambda: _drops(ports)),
         ("computes", lambda: _computes(ports)),
     ]
+    if root is not None:
+        parts.append(("environments", lambda: _environments(ports)))
     if root is not None:
         parts.insert(1, ("root", lambda: _root(root)))
         parts.append(("supervisor", lambda: _supervisor(root)))
@@ -134,6 +125,12 @@ def _computes(ports: Ports) -> Iterator[Check]:
         else:
             full = f"kind {compute.kind}, {view.taken} of {compute.limit} slots taken, {view.waiting} waiting"
             yield Check(name=f"compute {compute.name}", ok=True, detail=full + _held(view, ports.clock.now()))
+
+
+def _environments(ports: Ports) -> Iterator[Check]:
+    from runyard.services.environment_checks import environments  # noqa: PLC0415 - the engine, for this command only
+
+    return environments(ports)
 
 
 def _held(view: ComputeView, now: float) -> str:
