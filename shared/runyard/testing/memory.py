@@ -40,8 +40,13 @@ class OnlyTargets:
 
 
 def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
-    """All ports in memory over the given targets; without ``clock``, on a :class:`ManualClock`."""
+    """All ports in memory over the given targets; without ``clock``, on a :class:`ManualClock`.
+
+    The drop container is watched from now on, as that of a root is from when it is made.
+    """
     clock = clock or ManualClock()
+    marks = MemoryMarkStore()
+    marks.begin("snapshots", clock.now())
     return Ports(
         runs=MemoryRunStore(),
         gates=MemoryGates(),
@@ -50,7 +55,7 @@ def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
         schedules=MemoryScheduleStore(),
-        marks=MemoryMarkStore(),
+        marks=marks,
         secrets=MemorySecrets(clock.now),
         clock=clock,
         targets=targets,
