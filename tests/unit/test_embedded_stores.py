@@ -15,7 +15,7 @@ import pytest
 
 import runyard
 from runyard.errors import ConfigError
-from runyard.ports import Compute, Waiting, Webhook
+from runyard.ports import Compute, Waiting, Webhook, WebhookSecret
 from runyard.ports.queue import MAX_DELIVERIES
 from runyard.stores.embedded import EmbeddedStores
 from runyard.stores.embedded import queue as queue_module
@@ -56,7 +56,7 @@ def test_a_root_that_is_a_file_is_refused(root: Path) -> None:
 
 
 def test_reopening_keeps_everything(root: Path) -> None:
-    hook = Webhook(name="h", kind="github", secret="s")
+    hook = Webhook(name="h", kind="github", secrets=(WebhookSecret(id="1", name="s"),))
     with EmbeddedStores.open(root) as first:
         run, _ = first.runs.create(a_birth())
         first.gates.configure("c", limit=1)

@@ -58,6 +58,7 @@ TOLERANCE: Final = 300.0
 MOST_SIGNATURES: Final = 16
 """Signatures of one delivery that are looked at: more are made by nobody, and each costs a comparison."""
 
+_AUTHORIZATION: Final = "authorization"
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,11}")
 _MILLISECONDS: Final = re.compile(r"[0-9]{13}")
 
@@ -239,6 +240,36 @@ def verify(signing: Signing, keys: Sequence[str], header: Header, body: bytes, *
     if claim.timestamp:
         _check_time(signing, float(claim.timestamp), now)
     return Proof(used, claim.timestamp, claim.ident)
+
+
+def verify_secret(name: str, keys: Sequence[str], header: Header) -> Proof:
+    """Check a delivery that is not signed and shows the secret itself, in constant time.
+
+    Args:
+        name: The header that shows it. ``Authorization: Bearer <secret>`` is taken where that header is missing.
+        keys: The secrets that are valid now; any may be shown.
+        header: The delivery's headers.
+
+    Raises:
+        AuthError: if it shows none of them.
+    """
+    given = header(name) if name.lower() != _AUTHORIZATION else None
+    if not given:
+        scheme, _, token = (header(_AUTHORIZATION) or "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else ""
+    if not given:
+        bearer = "Authorization: Bearer" if name.lower() == _AUTHORIZATION else f"{name} (or Authorization: Bearer)"
+        raise AuthError(
+            f"the delivery does not show the webhook's secret: it has no {bearer}; the address is no place for it"
+        )
+    used = None
+    shown = given.encode("utf-8", "surrogatepass")
+    for index, key in enumerate(keys):
+        if hmac.compare_digest(key.encode(), shown) and used is None:
+            used = index
+    if used is None:
+        raise AuthError("the secret that the delivery shows is not that of this webhook")
+    return Proof(used)
 
 
 @dataclass(frozen=True, slots=True)
