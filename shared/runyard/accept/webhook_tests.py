@@ -21,7 +21,7 @@ from runyard.accept.webhook_kinds import (
     signing_of,
 )
 from runyard.accept.webhooks import IGNORED, Delivered, Outcome, blob_of, deliver, existing_webhook, submission_of
-from runyard.errors import AuthError, ConfigError, NotFoundError
+from runyard.errors import AuthError, ConfigError, ConflictError, NotFoundError
 from runyard.events import cloudevents, github, template
 from runyard.events.delivery import JSON, Delivery, Occurrence
 from runyard.events.signatures import sign
@@ -57,9 +57,12 @@ def rehearse(ports: Ports, name: str, *, payload: object = None, event: str = ""
 
     Raises:
         NotFoundError: if there is no such webhook, or its snapshot is gone.
+        ConflictError: if it is paused.
         RunyardError: whatever a delivery is refused with.
     """
     webhook = existing_webhook(ports, name)
+    if webhook.paused and not dry_run:
+        raise ConflictError(f"webhook {name!r} is paused; `runyard webhook resume {name}`, or try it with --dry-run")
     body, headers = _made(ports, webhook, payload, event)
     data = json.dumps(body).encode()
     delivery = Delivery.of([*headers.items(), *_proof(ports, webhook, data).items()], data)

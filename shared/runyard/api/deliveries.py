@@ -39,6 +39,9 @@ async def take_delivery(request: Request, services: ServicesDep, name: str) -> R
     with _roomy(request) as room:
         try:
             body = await _body(request, limit, room)
+        except ThrottledError:
+            await drain(request.receive, MAX_DELIVERY)
+            raise
         except HTTPException:
             why = f"the delivery is larger than {limit / (1 << 20):.0f} MiB, which deliveries of this kind may not be"
             services.tally.refused(name, why, at=services.ports.clock.now())

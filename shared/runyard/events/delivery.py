@@ -43,7 +43,7 @@ class Delivery:
         Raises:
             EventError: if it is there twice: who is to say which one counts.
         """
-        found = [value.strip() for each, value in self.headers if each == name.lower()]
+        found = [value.strip(" \t") for each, value in self.headers if each == name.lower()]
         if len(found) > 1:
             raise EventError(f"the delivery has the header {name} {len(found)} times; it may have it once")
         return found[0] if found else None

@@ -256,7 +256,7 @@ def verify_secret(name: str, keys: Sequence[str], header: Header) -> Proof:
     given = header(name) if name.lower() != _AUTHORIZATION else None
     if not given:
         scheme, _, token = (header(_AUTHORIZATION) or "").partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else ""
+        given = token.strip(" \t") if scheme.lower() == "bearer" else ""
     if not given:
         bearer = "Authorization: Bearer" if name.lower() == _AUTHORIZATION else f"{name} (or Authorization: Bearer)"
         raise AuthError(
@@ -308,7 +308,7 @@ def _stripe_claim(name: str, given: str) -> _Claim:
 
 
 def _needed(header: Header, name: str) -> str:
-    value = (header(name) or "").strip()
+    value = (header(name) or "").strip(" \t")
     if not value:
         raise AuthError(f"the delivery is not signed as it should be: it has no {name}")
     return value
