@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from runyard.accept.webhook_kinds import kind_of
@@ -26,6 +27,8 @@ router = APIRouter(prefix="/api/webhooks")
 
 LARGE: Final = 2
 """Deliveries of more than :data:`MAX_BODY` that are taken in at a time: they are in memory before anybody proved anything."""
+RETRY_AFTER: Final = 1.0
+"""Seconds after which who found no place among them may come again."""
 
 
 @router.post("/{name}")
@@ -39,13 +42,9 @@ async def take_delivery(request: Request, services: ServicesDep, name: str) -> R
     with _roomy(request) as room:
         try:
             body = await _body(request, limit, room)
-        except ThrottledError:
-            await drain(request.receive, MAX_DELIVERY)
-            raise
         except HTTPException:
             why = f"the delivery is larger than {limit / (1 << 20):.0f} MiB, which deliveries of this kind may not be"
             services.tally.refused(name, why, at=services.ports.clock.now())
-            await drain(request.receive, MAX_DELIVERY)
             return fault(413, "TooLarge", why)
         delivery = Delivery.of(request.headers.items(), body)
         try:
@@ -73,19 +72,29 @@ def _limit(services: Services, name: str) -> int:
 
 
 async def _body(request: Request, limit: int, room: _Room) -> bytes:
-    """The body, no more of it than allowed.
+    """The body. One that is refused is taken in to its end and kept nowhere: who is still sending would not hear the answer.
 
     Raises:
-        HTTPException: 413 if it is larger.
+        ClientDisconnect: if its sender left.
+        HTTPException: 413 if it is larger than ``limit`` bytes.
         ThrottledError: if it is a large one, and others are being taken in.
     """
-    taken = bytearray()
-    async for chunk in request.stream():
-        taken += chunk
-        if len(taken) > limit:
-            raise HTTPException(413)
-        if len(taken) > MAX_BODY:
-            room.need()
+    taken, size, more, is_refused = bytearray(), 0, True, False
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        is_refused = is_refused or size > limit or (size > MAX_BODY and not room.is_taken())
+        if is_refused:
+            taken.clear()
+        else:
+            taken += chunk
+    if size > limit:
+        raise HTTPException(413)
+    if is_refused:
+        raise ThrottledError("other large deliveries are being taken in; send this one again in a moment", RETRY_AFTER)
     return bytes(taken)
 
 
@@ -96,14 +105,13 @@ class _Room:
         self._state = state
         self.taken = False
 
-    def need(self) -> None:
-        if self.taken:
-            return
+    def is_taken(self) -> bool:
+        """Take the place, unless it is taken; whether there was one."""
         inside: int = getattr(self._state, "large_deliveries", 0)
-        if inside >= LARGE:
-            raise ThrottledError("other large deliveries are being taken in; send this one again in a moment", 1.0)
-        self._state.large_deliveries = inside + 1
-        self.taken = True
+        if not self.taken and inside < LARGE:
+            self._state.large_deliveries = inside + 1
+            self.taken = True
+        return self.taken
 
     def leave(self) -> None:
         if self.taken:
