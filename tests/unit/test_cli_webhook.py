@@ -12,8 +12,8 @@ from runyard.cli import outcome
 from runyard.events.signatures import STANDARD, Signing, check_secret
 from tests.fakes import snapshot
 from tests.served import Served
+from tests.unit.hooked import send
 from tests.unit.test_cli_commands import Invoke, cli, served
-from tests.unit.test_webhook_doors import send
 from tests.webhooks import cloud_event, structured
 
 __all__ = ["cli", "served"]  # fixtures

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -14,18 +13,14 @@ import pytest
 from runyard.events.signatures import SCHEMES, STANDARD, Signing
 from runyard.ports import Ports, Webhook
 from tests.fakes import snapshot
-from tests.served import Served, serving
-from tests.unit.test_webhook_doors import add, runs, send
+from tests.served import Served
+from tests.unit.hooked import add, runs, send, served
 from tests.webhooks import SECRET, STANDARD_SECRET, cloud_event, signed, structured
 
 NEWER = "the-newer-secret-of-the-tests"
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with serving() as made:
-        made.house.ports.blobs.put("uploads", "a.zip", snapshot())
-        yield made
+__all__ = ["served"]  # a fixture
 
 
 def asked(served: Served, **changes: Any) -> httpx.Response:
