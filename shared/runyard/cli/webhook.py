@@ -11,7 +11,8 @@ import typer
 from runyard.cli.context import Json, Root, connect, seconds
 from runyard.cli.outcome import say
 from runyard.cli.show import local_time, print_fields, print_json, print_table, span
-from runyard.cli.webhook_add import SecretFile, add, example_lines, given_secret, reached
+from runyard.cli.webhook_add import add, example_lines, given_secret, reached
+from runyard.cli.webhook_options import SecretFile
 from runyard.errors import ConfigError
 from runyard.events.signatures import new_secret
 
