@@ -100,7 +100,7 @@ def test_show_prints_the_definition_the_deliveries_and_a_command(cli: Invoke, se
     ):
         assert word in text
     assert secret not in text
-    assert "1 taken, 1 runs started, 1 refused" in text
+    assert "taken 1, runs started 1, refused 1" in text
     assert "not that of this webhook" in text
 
 

@@ -110,13 +110,13 @@ def _made(ports: Ports, webhook: Webhook, payload: object, event: str) -> tuple[
     kind = event or next(iter(webhook.events), "")
     if webhook.kind == GITHUB:
         names = {github.DELIVERY: _ident(), github.EVENT: kind or "push"}
-        return _or_sample(webhook, payload), {"Content-Type": JSON, **names}
+        return sample_payload(webhook) if payload is None else payload, {"Content-Type": JSON, **names}
     if webhook.kind == CLOUDEVENTS:
         return _cloud_event(ports, webhook, payload, kind), {"Content-Type": cloudevents.STRUCTURED}
     if webhook.kind == EVENTGRID:
         return _event_grid(ports, webhook, payload, kind), {"Content-Type": JSON}
     named = {webhook.id_header: _ident()} if webhook.id_header else {}
-    body = _or_sample(webhook, payload)
+    body = sample_payload(webhook) if payload is None else payload
     if kind and isinstance(body, dict):
         body = {**body, "type": kind}
     return body, {"Content-Type": JSON, **named}
@@ -125,14 +125,14 @@ def _made(ports: Ports, webhook: Webhook, payload: object, event: str) -> tuple[
 def _cloud_event(ports: Ports, webhook: Webhook, payload: object, kind: str) -> object:
     if isinstance(payload, Mapping) and "specversion" in payload:
         return {**payload, "type": kind or payload.get("type")}
-    sample = _or_sample(webhook, None)
+    sample = sample_payload(webhook)
     return {
         "specversion": cloudevents.VERSION,
         **{name: value for name, value in sample.items() if name != "data"},
         "id": _ident(),
         "source": "/runyard/webhook-test",
         "type": kind or "com.example.test",
-        "subject": _subject(webhook),
+        "subject": sample_subject(webhook),
         "time": _iso(ports),
         "data": sample.get("data", {}) if payload is None else payload,
     }
@@ -145,12 +145,12 @@ def _event_grid(ports: Ports, webhook: Webhook, payload: object, kind: str) -> o
         return [{**payload, "eventType": kind or payload["eventType"]}]
     if webhook.blob_drops and (payload is None or (isinstance(payload, Mapping) and "blob" in payload)):
         return [_blob_created(ports, payload)]
-    sample = _or_sample(webhook, None)
+    sample = sample_payload(webhook)
     event = {
         **{name: value for name, value in sample.items() if name != "data"},
         "id": _ident(),
         "topic": "/runyard/webhook-test",
-        "subject": _subject(webhook),
+        "subject": sample_subject(webhook),
         "eventType": kind or "Example.Test",
         "eventTime": _iso(ports),
         "data": sample.get("data", {}) if payload is None else payload,
@@ -182,22 +182,20 @@ def _blob_created(ports: Ports, payload: object) -> dict[str, object]:
     }
 
 
-def _or_sample(webhook: Webhook, payload: object) -> Any:
-    """The payload given, else one that has a text wherever the template points."""
-    if payload is not None:
-        return payload
+def sample_payload(webhook: Webhook, ident: str | None = None) -> dict[str, Any]:
+    """A payload that has a text wherever the template points, and an identity where it should have one."""
     made: dict[str, Any] = {}
-    places = [*template.pointers(webhook.submission), *([webhook.id_pointer] if webhook.id_pointer else [])]
-    for pointer in places:
+    for pointer in [*template.pointers(webhook.submission), *([webhook.id_pointer] if webhook.id_pointer else [])]:
         *path, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
         place = made
         for part in path:
             place = place.setdefault(part, {}) if isinstance(place.get(part, {}), dict) else {}
-        place.setdefault(last, _ident() if pointer == webhook.id_pointer else SAMPLE)
+        place.setdefault(last, (ident or _ident()) if pointer == webhook.id_pointer else SAMPLE)
     return made
 
 
-def _subject(webhook: Webhook) -> str:
+def sample_subject(webhook: Webhook) -> str:
+    """A subject that the webhook's filters let through."""
     return f"{webhook.subject_prefix}{SAMPLE}{webhook.subject_suffix}"
 
 
