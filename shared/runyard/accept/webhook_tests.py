@@ -26,6 +26,7 @@ from runyard.events import cloudevents, github, template
 from runyard.events.delivery import JSON, Delivery, Occurrence
 from runyard.events.signatures import sign
 from runyard.ports import Ports, Webhook
+from runyard.runconfig.redact import redacted
 
 SAMPLE: Final = "sample"
 """What stands in a sample payload wherever the template points."""
@@ -42,7 +43,7 @@ class Trial:
     payload: object
     delivered: Delivered
     submissions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """By event id: what it asks for."""
+    """By event id: what it asks for, with its secrets masked."""
 
 
 def rehearse(ports: Ports, name: str, *, payload: object = None, event: str = "", dry_run: bool = False) -> Trial:
@@ -86,11 +87,13 @@ def _asked(ports: Ports, webhook: Webhook, event: Occurrence) -> dict[str, Any]:
     if webhook.blob_drops:
         found = blob_of(ports, event)
         return {} if found is None else {"snapshot": f"{found.container}/{found.name}", "etag": found.etag}
-    submission = submission_of(webhook, event)
+    submission = submission_of(ports, webhook, event)
     asked = asked_of(submission)
     if ports.blobs.head(asked.container, asked.name) is None:
         raise NotFoundError(f"there is no snapshot {asked.container}/{asked.name}; upload it, or check the name")
-    return submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    shown = redacted(submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True))
+    assert isinstance(shown, dict)
+    return shown
 
 
 def _proof(ports: Ports, webhook: Webhook, body: bytes) -> dict[str, str]:

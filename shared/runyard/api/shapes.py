@@ -300,6 +300,13 @@ class WebhookTestShape(TypedDict):
     validationResponse: str | None
 
 
+class SecretShape(TypedDict):
+    """A secret that the service keeps, without its value."""
+
+    name: str
+    changedTimeUtc: str
+
+
 class MessageShape(TypedDict):
     """A message that was looked at."""
 

@@ -271,14 +271,9 @@ def _trial(trial: Trial, *, dry_run: bool) -> WebhookTestShape:
                 "type": each.event.type,
                 "outcome": each.what,
                 "runId": each.run,
-                "submission": _redacted(trial.submissions.get(each.event.id)),
+                "submission": trial.submissions.get(each.event.id),
             }
             for each in trial.delivered.outcomes
         ],
         "validationResponse": trial.delivered.validation,
     }
-
-
-def _redacted(submission: dict[str, Any] | None) -> dict[str, Any] | None:
-    shown = redacted(submission)
-    return shown if isinstance(shown, dict) else None

@@ -21,6 +21,7 @@ from runyard.cli import (
     outcome,
     queue,
     runs,
+    secret,
     service,
     submit,
     up,
@@ -86,7 +87,7 @@ def before_any_command(
 
 for module in (up, drain, submit, runs, why, events, logs, control, files):
     module.register(app)
-for group in (config, compute, webhook, queue):
+for group in (config, compute, secret, webhook, queue):
     app.add_typer(group.app)
 service.register(app)
 

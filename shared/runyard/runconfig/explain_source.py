@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import yaml
 
-from runyard.runconfig.redact import MASK, redacted, redacted_items, redacted_text
+from runyard.runconfig.redact import (
+    MASK,
+    is_stored_name,
+    is_variables,
+    marked_by,
+    redacted,
+    redacted_items,
+    redacted_text,
+)
 from runyard.runconfig.secret_names import is_secret_name
 from runyard.runconfig.yaml12 import load
 
@@ -36,7 +45,7 @@ def masked_source(data: bytes, name: str) -> str:
         return json.dumps(redacted(document), indent=2, ensure_ascii=False) + "\n"
     cuts: dict[tuple[int, int], str] = {}
     if node is not None:
-        _mark(node, cuts)
+        _mark(node, cuts, frozenset(marked_by(document)) if isinstance(document, Mapping) else frozenset())
     parts: list[str] = []
     at = 0
     for (start, end), new in sorted(cuts.items()):
@@ -49,21 +58,28 @@ def masked_source(data: bytes, name: str) -> str:
     return "".join([*parts, redacted_text(text[at:])])
 
 
-def _mark(node: yaml.Node, cuts: dict[tuple[int, int], str]) -> None:
-    """Note what of a node is to be replaced."""
+def _mark(
+    node: yaml.Node, cuts: dict[tuple[int, int], str], marked: frozenset[str], under: tuple[str, ...] = ()
+) -> None:
+    """Note what of a node is to be replaced; ``under`` are the keys that it stands under."""
     if isinstance(node, yaml.MappingNode):
+        names_stored = under == ("runyard", "secrets")
         for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and is_secret_name(key.value):
+            name = key.value if isinstance(key, yaml.ScalarNode) else ""
+            if names_stored and isinstance(value, yaml.ScalarNode) and is_stored_name(value.value):
+                continue
+            is_marked = name in marked and bool(under) and is_variables(under[-1])
+            if is_marked or (is_secret_name(name) and (*under, name) != ("runyard", "secrets")):
                 _mask(value, cuts)
             else:
-                _mark(value, cuts)
+                _mark(value, cuts, marked, (*under, name))
     elif isinstance(node, yaml.SequenceNode):
         texts = [item.value if isinstance(item, yaml.ScalarNode) else item for item in node.value]
         for item, shown in zip(node.value, redacted_items(texts), strict=True):
             if isinstance(item, yaml.ScalarNode):
                 _replace(item, shown, cuts)
             else:
-                _mark(item, cuts)
+                _mark(item, cuts, marked, under)
     elif isinstance(node, yaml.ScalarNode):
         _replace(node, str(redacted(node.value)), cuts)
 
