@@ -39,6 +39,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/local.py
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python -m benchmarks.backlog
+	$(BIN)/python -m benchmarks.environments
 
 crash-test: $(STAMP)  ## 1,000 runs while host, supervisor and keeper are killed at random
 	$(BIN)/python -m tests.crash.random_kills

@@ -304,6 +304,23 @@ def test_a_secret_that_the_service_keeps_reaches_the_script_alone(scene: Scene) 
     assert {} == scene.leaks()
 
 
+def test_what_lay_in_the_database_for_a_while_is_overwritten(scene: Scene) -> None:
+    """A message that went past the API, as from another program, and a variable that only the snapshot's file marks."""
+    body = json.dumps(inline(scene, "past the API", id="past"))
+    scene.yard.ports.queue.send(SUBMISSIONS, body.encode(), durable=True)
+    config = merged(BASE, {"runyard": {"secret_variables": ["QUIET"]}})
+    scene.yard.ports.blobs.put("uploads", "marks.zip", snapshot({"train.py": SEEN}, config=json.dumps(config)))
+    quiet = scene.canaries.new("variable that the snapshot marks")
+    asked = {"snapshot": "uploads/marks.zip", "environmentVariables": {"QUIET": quiet}}
+    assert set(marks([quiet])) <= scene.seen(scene.yard.ended(scene.submit(**asked)))
+    scene.yard.wait(
+        lambda: [run for run in scene.yard.runs() if run.origin.event_id == "past" and run.has_ended] or None
+    )
+    crawl(scene)
+    scene.yard.down()  # the log of what was written goes with its last user
+    assert {} == scene.leaks()
+
+
 def test_refusals_repeat_nothing_that_was_sent(scene: Scene) -> None:
     """Every address that takes a document gets secrets in the wrong form, the wrong place, and no form at all."""
     with scene.http() as http:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from runyard.runconfig.concealed import conceal, reveal
+from runyard.runconfig.explain_source import masked_source
 from runyard.runconfig.redact import MASK, is_stored_name, redacted
 from runyard.runner.sealed import UnfitError, at, pointer_to
 
@@ -140,3 +141,16 @@ def test_pointers_spell_any_key() -> None:
 )
 def test_names_of_stored_secrets(name: object, legal: bool) -> None:
     assert legal is is_stored_name(name)
+
+
+def test_the_text_of_a_file_shows_no_variable_that_it_marks() -> None:
+    text = (
+        "environmentVariables:\n  PLAIN: canary-1 # of mine\n  OPEN: shown\n"
+        "environment:\n  environmentVariables: {PLAIN: canary-2}\n"
+        "runyard:\n  secret_variables: [PLAIN]\n  secrets: {HF_TOKEN: hf-token, B: Not A Name}\nPLAIN: kept\n"
+    )
+    shown = masked_source(text.encode(), "a.runconfig")
+    assert (
+        text.replace("canary-1", f'"{MASK}"').replace("canary-2", f'"{MASK}"').replace("Not A Name", f'"{MASK}"')
+        == shown
+    )

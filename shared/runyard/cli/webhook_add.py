@@ -56,7 +56,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is an option
     _check_choice(snapshot, blob_drops, submission)
     with connect(root) as client:
         if snapshot is not None:
-            submission["snapshot"] = _snapshot(client, snapshot)
+            submission["snapshot"] = stored_snapshot(client, snapshot)
         found = client.webhooks.add(
             name,
             secret=secret,
@@ -153,7 +153,8 @@ def _submission(
     return submission
 
 
-def _snapshot(client: Client, text: str) -> object:
+def stored_snapshot(client: Client, text: str) -> object:
+    """The reference to a snapshot: of a directory or zip that is uploaded here, or ``container/name`` as it is."""
     from runyard.sdk.submitting import reference  # noqa: PLC0415 - pathspec and what it brings
 
     path = Path(text)

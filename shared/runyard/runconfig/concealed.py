@@ -26,7 +26,10 @@ def conceal(document: Any, marked: Iterable[str] = ()) -> tuple[Any, dict[str, A
             document marks itself are, too.
     """
     values: dict[str, Any] = {}
-    masked = _compared(document, redacted(document, marked), (), values)
+    shown = redacted(document, marked)
+    if document == shown:
+        return document, values
+    masked = _compared(document, shown, (), values)
     return (masked, values) if values else (document, values)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 from runyard.environment import conda_secrets
@@ -27,6 +28,8 @@ STORED_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
 """Of a secret that the service keeps for its users: Key Vault's rule, which does not tell upper from lower case, with room for our
 prefix."""
 
+_LONGEST_KEY: Final = 40
+"""Characters; those that matter here are shorter, in any spelling."""
 _LONG: Final = 1 << 11
 """Characters from which on URLs are looked for word by word: what a credential in one may be spelled like takes its time."""
 
@@ -70,13 +73,15 @@ def redacted(document: object, marked: Iterable[str] = ()) -> object:
         marked: Names of environment variables that are secret whatever they are called, beside those that the document marks
             (``runyard.secret_variables``).
     """
+    if isinstance(document, str):
+        return redacted_value(document)
     if isinstance(document, Mapping):
         own = marked_by(document)
         known = frozenset((*marked, *own)) if own else marked
         return {key: _under(str(key), value, known) for key, value in document.items()}
     if isinstance(document, (list, tuple)):
         return redacted_items(document, marked)
-    return redacted_value(document) if isinstance(document, str) else document
+    return document
 
 
 def marked_by(document: Mapping[Any, Any]) -> list[str]:
@@ -152,8 +157,9 @@ def is_own(key: object) -> bool:
     return _folded(key) == OWN
 
 
+@lru_cache(maxsize=4096)
 def _folded(key: object) -> str:
-    return key.replace("_", "").replace("-", "").lower() if isinstance(key, str) else ""
+    return key.replace("_", "").replace("-", "").lower() if isinstance(key, str) and len(key) <= _LONGEST_KEY else ""
 
 
 def _own_option(name: str, value: object, marked: Iterable[str]) -> object:

@@ -14,7 +14,7 @@ from runyard.errors import UnsupportedError
 from runyard.ports import Job, Plan, Secrets, kept_of, user_secret
 from runyard.runner.sealed import MASK, at, pointer_to
 from runyard.runs.identity import remote_name
-from runyard.runs.model import Handle, JobSpec, SnapshotRef
+from runyard.runs.model import EnvironmentSpec, Handle, JobSpec, SnapshotRef
 from runyard.targets.local.options import LocalOptions
 
 KIND: Final = "local"
@@ -47,7 +47,7 @@ def make_plan(job: Job) -> Plan:
         "grace": options.grace,
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
-        "environment": _environment(spec, options),
+        "environment": environment_record(spec.environment, options) if spec.environment is not None else None,
         "container": msgspec.to_builtins(spec.container) if spec.container is not None else None,
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
@@ -62,17 +62,15 @@ def make_plan(job: Job) -> Plan:
     )
 
 
-def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
-    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it."""
-    wish = spec.environment
-    if wish is None:
-        return None
+def environment_record(wish: EnvironmentSpec, options: LocalOptions) -> dict[str, object]:
+    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it, and what people are told of it."""
     return {
         "conda": wish.conda,
         "policy": wish.policy,
         "auto_prepare": wish.auto_prepare,
         "base": wish.base,
         "source": wish.source,
+        "note": wish.note,
         "resolver": options.resolver,
         "python": options.interpreter,
         "cache": options.environments,
@@ -96,11 +94,6 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     if spec.container is not None:
         raise UnsupportedError(
             "docker.enabled is true: running in a container is not available in this version; set it to false"
-        )
-    if spec.environment is not None:
-        raise UnsupportedError(
-            "environment.python.userManagedDependencies is false: preparing a Python environment is not available in this "
-            "version; set it to true, and the script runs with the compute's own Python"
         )
     return spec, snapshot
 
