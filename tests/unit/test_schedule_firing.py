@@ -372,7 +372,7 @@ def test_prune_keeps_what_schedules_and_webhooks_refer_to() -> None:
     yard.add()
     yard.add("held", paused=True, submission={"snapshot": {"container": "uploads", "name": "paused.zip"}})
     hook: dict[str, object] = {"experiment": "exp", "snapshot": "uploads/hook.zip"}
-    yard.ports.webhooks.put(Webhook(name="h", kind="github", secret="s", submission=hook))
+    yard.ports.webhooks.put(Webhook(name="h", kind="github", submission=hook))
     yard.sleep(DAY)
     assert 1 == prune(yard.ports, snapshots_older_than=60).snapshots
     assert ["a.zip", "hook.zip", "paused.zip"] == [info.name for info in yard.ports.blobs.list("uploads")]

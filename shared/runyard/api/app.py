@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from runyard.api import (
     computes,
+    deliveries,
     drain,
     drops,
     faults,
@@ -50,6 +51,7 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
         computes,
         drain,
         webhooks,
+        deliveries,
         schedules,
         drops,
         queues,

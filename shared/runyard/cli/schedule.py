@@ -12,7 +12,7 @@ from runyard.cli.context import Json, Root, Runconfig, Target, connect, pairs, r
 from runyard.cli.outcome import say
 from runyard.cli.show import local_time, print_json, print_lines, print_table, relative, span
 from runyard.cli.up import next_step
-from runyard.cli.webhook import stored_snapshot
+from runyard.cli.webhook_add import stored_snapshot
 
 if TYPE_CHECKING:
     from runyard.api.shapes import ScheduleShape, TimeShape

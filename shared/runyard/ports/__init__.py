@@ -29,7 +29,7 @@ from runyard.ports.target import (
     Targets,
     Unreachable,
 )
-from runyard.ports.webhooks import Webhook, WebhookStore
+from runyard.ports.webhooks import Webhook, WebhookSecret, WebhookStore
 
 __all__ = [
     "Absent",
@@ -67,6 +67,7 @@ __all__ = [
     "Unreachable",
     "Waiting",
     "Webhook",
+    "WebhookSecret",
     "WebhookStore",
     "kept_of",
     "user_secret",

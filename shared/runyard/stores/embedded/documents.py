@@ -11,7 +11,7 @@ import msgspec
 
 from runyard.ports.computes import Compute
 from runyard.ports.marks import StartMark
-from runyard.ports.webhooks import Webhook
+from runyard.ports.webhooks import SCHEMA, Webhook, WebhookSecret
 from runyard.stores.embedded.database import Database
 
 T = TypeVar("T")
@@ -25,10 +25,14 @@ _PUT = (
 class _Documents(Generic[T]):
     """The documents of one kind; their JSON carries the schema number."""
 
-    def __init__(self, database: Database, kind: str, form: type[T]) -> None:
+    def __init__(
+        self, database: Database, kind: str, form: type[T], upgrade: Callable[[T, bytes], T] | None = None
+    ) -> None:
+        """``upgrade`` brings a document that was decoded, and was stored by an older version, to today's form."""
         self._database = database
         self._kind = kind
-        self._decode = msgspec.json.Decoder(form).decode
+        self._decoder = msgspec.json.Decoder(form)
+        self._upgrade = upgrade
 
     def put(self, name: str, document: T) -> None:
         row = (self._kind, name, msgspec.json.encode(document))
@@ -56,6 +60,10 @@ class _Documents(Generic[T]):
     def all(self) -> dict[str, T]:
         rows = self._database.read("SELECT name, document FROM documents WHERE kind = ? ORDER BY name", (self._kind,))
         return {name: self._decode(document) for name, document in rows}
+
+    def _decode(self, stored: bytes) -> T:
+        document = self._decoder.decode(stored)
+        return document if self._upgrade is None else self._upgrade(document, stored)
 
     def remove(self, name: str) -> bool:
         key = (self._kind, name)
@@ -106,11 +114,24 @@ class EmbeddedComputeStore:
             self._aliases.put(alias, _Alias(compute=compute))
 
 
+class _FirstWebhook(msgspec.Struct, frozen=True):
+    """What only schema 1 of a webhook has."""
+
+    secret: str = ""
+
+
+def _upgraded(webhook: Webhook, stored: bytes) -> Webhook:
+    if webhook.schema >= SCHEMA:
+        return webhook
+    name = msgspec.json.decode(stored, type=_FirstWebhook).secret
+    return replace(webhook, secrets=(WebhookSecret(id="1", name=name, created=webhook.created),), schema=SCHEMA)
+
+
 class EmbeddedWebhookStore:
     """A :class:`~runyard.ports.webhooks.WebhookStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._webhooks = _Documents(database, "webhook", Webhook)
+        self._webhooks = _Documents(database, "webhook", Webhook, _upgraded)
 
     def put(self, webhook: Webhook) -> None:
         """Create or replace."""
