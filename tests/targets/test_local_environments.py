@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from runyard.ports import Compute, Ended, Running
-from runyard.runner import process
+from runyard.runner import keep, process
 from runyard.runner.environments import list_environments, prune
 from runyard.runs.model import EnvironmentSpec, Handle
 from runyard.runs.states import State
+from tests.interpreters import oldest_interpreter
 from tests.targets.environments import make_wheel
-from tests.targets.house import House, end
+from tests.targets.house import House, end, runners
 from tests.targets.index import Index, served
 from tests.targets.test_local_keeper import is_over, result_of, stopped, wait_until
 
@@ -329,3 +330,29 @@ def test_variables_of_the_run_configuration_win_and_the_environments_programs_co
     assert house.ended(handle).exit_code == 0, house.log(handle)
     from_file, both, path, prefix = house.log(handle).decode().strip().split("|")
     assert (from_file, both, path) == ("file", "run", f"{prefix}/bin:/usr/bin:/bin")
+
+
+def test_the_oldest_interpreter_prepares_as_well(
+    house: House, compute: Compute, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its supervisor has neither pidfds nor posix_spawn, and its builder is of the same age."""
+    oldest = oldest_interpreter()
+    if oldest is None:
+        pytest.skip("no older interpreter is installed here")
+    command = keep.command
+    monkeypatch.setattr(keep, "command", lambda program, root, build: [oldest, *command(program, root, build, 0.3)[1:]])
+    handles = [
+        house.start(
+            "import os, tiny; print(tiny.VERSION, 'locks' in ' '.join(os.readlink(f'/proc/self/fd/{fd}') "
+            "for fd in os.listdir('/proc/self/fd') if os.path.islink(f'/proc/self/fd/{fd}')))",
+            compute=compute,
+            environment=packages(index.option, "tiny"),
+        )
+        for _ in range(2)
+    ]
+    preparing(house, handles[0], index)
+    index.gate.set()
+    assert [house.ended(handle).exit_code for handle in handles] == [0, 0]
+    assert [house.log(handle).decode() for handle in handles] == ["1.0 True\n"] * 2
+    house.target.close()
+    wait_until(lambda: not runners(house.root))
