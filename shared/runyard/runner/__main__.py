@@ -23,6 +23,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
     running = commands.add_parser("run", help="carry out one attempt")
     running.add_argument("--root", required=True)
     running.add_argument("job", help="a file with the job's record as JSON")
+    commands.add_parser("shepherd", help="see to a container; the task comes on stdin")
+    commands.add_parser("build-image", help="have the image of a container ready; the order comes on stdin")
+    commands.add_parser("build-in-image", help="build an environment, in the container that becomes its image")
+    inside = commands.add_parser("inside", help="be the first process in a container")
+    inside.add_argument("rest", nargs=argparse.REMAINDER)
     chosen = parser.parse_args(arguments)
     # Each loads what it needs: the keeper is to be small.
     if chosen.command == "keep":
@@ -36,6 +41,22 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
         with open(chosen.job, encoding="utf-8") as stream:
             return run(chosen.root, json.load(stream))
+    if chosen.command == "inside":
+        from .containers import inside as first  # noqa: PLC0415
+
+        return first.main(chosen.rest)
+    if chosen.command == "shepherd":
+        from .containers import shepherd  # noqa: PLC0415
+
+        return shepherd.main()
+    if chosen.command == "build-image":
+        from .containers import images  # noqa: PLC0415
+
+        return images.main(sys.stdin.buffer, sys.stdout.buffer)
+    if chosen.command == "build-in-image":
+        from .containers import in_image  # noqa: PLC0415
+
+        return in_image.main(sys.stdin.buffer, sys.stdout.buffer)
     parser.print_help()
     return 2
 

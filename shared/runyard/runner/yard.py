@@ -5,7 +5,7 @@ import shutil
 import zlib
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-from . import codes, process, register
+from . import build, codes, process, register
 from .attempt import Attempt
 from .hunt import reap_orphans
 from .job import Job
@@ -37,6 +37,7 @@ class Yard:
         self.boot = process.boot_id()
         self._idents = tuple(process.ident_of(pid) for pid in (os.getpid(), keeper))
         self.hook = install_hook(root + "/local")
+        self._program = ""
         self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
         process.become_subreaper()
@@ -64,6 +65,8 @@ class Yard:
         self.trash.stir()
         if not attempt.keeps_work:
             self.trash.add(attempt.places.work)
+        if attempt.job.container is not None:
+            self.trash.add(attempt.places.control)
 
     def code_of(self, ident: codes.Ident) -> Optional[codes.Code]:
         """How a script ended, if the keeper noted it."""
@@ -73,6 +76,16 @@ class Yard:
         """The end of an adopted script is in its result."""
         codes.remove(self.root, ident)
         self._spent.append(ident)
+
+    def program(self) -> str:
+        """The path of this program as one file, for what is started in other places.
+
+        Raises:
+            OSError: if it had to be made, and could not be.
+        """
+        if not self._program:
+            self._program = build.own_program(self.root + "/local")
+        return self._program
 
     def winner(self) -> register.Won:
         """Who wins a register now."""
