@@ -1,4 +1,7 @@
-"""``runner.pyz keep --root DIR``, ``runner.pyz serve --root DIR`` and ``runner.pyz run --root DIR JOB.json``."""
+"""``runner.pyz keep --root DIR``, ``runner.pyz serve --root DIR`` and ``runner.pyz run --root DIR JOB.json``.
+
+``runner.pyz build-environment`` is the builder of environments (:mod:`.environments`).
+"""
 
 import argparse
 import json
@@ -23,9 +26,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
     running = commands.add_parser("run", help="carry out one attempt")
     running.add_argument("--root", required=True)
     running.add_argument("job", help="a file with the job's record as JSON")
-    commands.add_parser("shepherd", help="see to a container; the task comes on stdin")
+    commands.add_parser("build-environment", help="build the environment that the wish on stdin asks for")
     commands.add_parser("build-image", help="have the image of a container ready; the order comes on stdin")
     commands.add_parser("build-in-image", help="build an environment, in the container that becomes its image")
+    commands.add_parser("shepherd", help="see to a container; the task comes on stdin")
     inside = commands.add_parser("inside", help="be the first process in a container")
     inside.add_argument("rest", nargs=argparse.REMAINDER)
     chosen = parser.parse_args(arguments)
@@ -41,24 +45,33 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
         with open(chosen.job, encoding="utf-8") as stream:
             return run(chosen.root, json.load(stream))
+    if chosen.command == "build-environment":
+        from .environments import main_build  # noqa: PLC0415
+
+        return main_build()
     if chosen.command == "inside":
         from .containers import inside as first  # noqa: PLC0415
 
         return first.main(chosen.rest)
-    if chosen.command == "shepherd":
+    if chosen.command in ("build-image", "build-in-image", "shepherd"):
+        return _container(chosen.command)
+    parser.print_help()
+    return 2
+
+
+def _container(command: str) -> int:
+    """What has to do with containers, but for what is in them."""
+    if command == "shepherd":
         from .containers import shepherd  # noqa: PLC0415
 
         return shepherd.main()
-    if chosen.command == "build-image":
+    if command == "build-image":
         from .containers import images  # noqa: PLC0415
 
         return images.main(sys.stdin.buffer, sys.stdout.buffer)
-    if chosen.command == "build-in-image":
-        from .containers import in_image  # noqa: PLC0415
+    from .containers import in_image  # noqa: PLC0415
 
-        return in_image.main(sys.stdin.buffer, sys.stdout.buffer)
-    parser.print_help()
-    return 2
+    return in_image.main(sys.stdin.buffer, sys.stdout.buffer)
 
 
 if __name__ == "__main__":

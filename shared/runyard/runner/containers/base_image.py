@@ -106,7 +106,9 @@ def _built(container: Dict[str, Any], engine: Engine, teller: Teller) -> str:
         words = ["build", "--tag", tag, "--label", BASE_LABEL + "=1"]
         words += ["--platform", platform] if platform else []
         words += ["--network", container["network"]] if container.get("network") else []
-        with credentials(auth_address(container), container.get("username", ""), container.get("password", "")) as login:
+        with credentials(
+            auth_address(container), container.get("username", ""), container.get("password", "")
+        ) as login:
             answer = engine.follow(login + words + ["-"], teller.line, text.encode())
         if answer.code != 0:
             raise engine.problem("building docker.baseDockerfile", answer, "user")

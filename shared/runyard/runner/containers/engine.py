@@ -80,7 +80,9 @@ class Engine:
         Raises:
             Problem: if there is no client.
         """
-        process = self.start(arguments, variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = self.start(
+            arguments, variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         try:
             out, error = process.communicate(stdin, timeout)
         except subprocess.TimeoutExpired:

@@ -34,7 +34,9 @@ _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 class EnvironmentImage:
     """The image of one base image and one wish."""
 
-    def __init__(self, base: str, python: Dict[str, Any], order: Dict[str, Any], engine: Engine, teller: Teller) -> None:
+    def __init__(
+        self, base: str, python: Dict[str, Any], order: Dict[str, Any], engine: Engine, teller: Teller
+    ) -> None:
         record = dict(order["environment"])
         self._cache: str = record["cache"]
         self._folder: str = order["folder"]
@@ -169,9 +171,7 @@ class EnvironmentImage:
     def _settings(self) -> Dict[str, str]:
         host = self._engine.environment
         settings = {
-            name: value
-            for name, value in host.items()
-            if name.startswith(_SETTINGS) or name.lower() in _PROXIES
+            name: value for name, value in host.items() if name.startswith(_SETTINGS) or name.lower() in _PROXIES
         }
         for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "UV_PYTHON_INSTALL_DIR", "CONDA_PREFIX", "PIP_CONFIG_FILE"):
             settings.pop(name, None)  # folders of this machine
@@ -182,7 +182,9 @@ class EnvironmentImage:
         kept = {word: ready[word] for word in ("interpreter", "prefix", "notes", "tool")}
         # The conda file's own variables may be secret, and come with each wish anyway.
         kept["variables"] = {
-            word: value for word, value in ready["variables"].items() if word not in self.wish.variables and word != "PATH"
+            word: value
+            for word, value in ready["variables"].items()
+            if word not in self.wish.variables and word != "PATH"
         }
         labels = {
             ENVIRONMENT_LABEL: self.key,

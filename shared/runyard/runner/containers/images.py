@@ -45,7 +45,13 @@ def _image(order: Dict[str, Any], teller: Teller) -> Dict[str, Any]:
     python = probe(base, asked, engine, order["program"], order["cache"])
     found = engine.inspect("image", base) or {}
     python["path"] = _path_of(found)
-    ready = {"image": base, "interpreter": python["interpreter"], "script": python["interpreter"], "variables": {}, "user": user}
+    ready = {
+        "image": base,
+        "interpreter": python["interpreter"],
+        "script": python["interpreter"],
+        "variables": {},
+        "user": user,
+    }
     if order["environment"] is None:
         return ready
     image = EnvironmentImage(base, python, order, engine, teller)

@@ -8,10 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from runyard.errors import UnsupportedError
 from runyard.ports import Job, Plan
+from runyard.runconfig.docker_arguments import read_arguments
 from runyard.runs.identity import remote_name
 from runyard.runs.model import Handle, JobSpec, SnapshotRef
 from runyard.targets.local.options import LocalOptions
@@ -38,7 +37,7 @@ def make_plan(job: Job) -> Plan:
         "framework": "Python",
         "script": spec.script,
         "arguments": list(spec.arguments),
-        "interpreter": options.interpreter if spec.interpreter == "python" else spec.interpreter,
+        "interpreter": _interpreter(spec, options),
         "environment_variables": dict(spec.environment_variables),
         "node_count": 1,
         "gpu": job.slot % options.gpus if options.gpus else None,
@@ -47,7 +46,7 @@ def make_plan(job: Job) -> Plan:
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
         "environment": _environment(spec, options),
-        "container": msgspec.to_builtins(spec.container) if spec.container is not None else None,
+        "container": _container(spec, options),
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
     }
@@ -74,6 +73,42 @@ def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | No
     }
 
 
+def _interpreter(spec: JobSpec, options: LocalOptions) -> str:
+    """``python`` is the compute's own, but in a container: there it is the image's."""
+    is_own = spec.interpreter == "python" and spec.container is None
+    return options.interpreter if is_own else spec.interpreter
+
+
+def _container(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
+    """The container, as :mod:`runyard.runner.containers` reads it.
+
+    Raises:
+        RunconfigError: if its arguments are not allowed.
+    """
+    wanted = spec.container
+    if wanted is None:
+        return None
+    read = read_arguments(wanted.arguments, options.docker_arguments)
+    return {
+        "engine": options.docker,
+        "network": options.docker_network,
+        "cache": options.environments,
+        "image": wanted.image,
+        "dockerfile": wanted.dockerfile,
+        "options": list(read.options),
+        "variables": read.variables,
+        "inherit": list(read.inherited),
+        "gpu": wanted.gpu,
+        "shm_size": wanted.shm_size,
+        "shared_volumes": wanted.shared_volumes,
+        "registry": wanted.registry,
+        "username": wanted.username,
+        "password": wanted.password,
+        "platform": wanted.platform,
+        "policy": wanted.policy,
+    }
+
+
 def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     """What the job runs, if one machine can."""
     spec, snapshot = job.run.spec, job.run.snapshot
@@ -87,10 +122,6 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     if spec.node_count != 1:
         raise UnsupportedError(
             f"the run asks for {spec.node_count} nodes, and {job.compute.name!r} is one machine; set nodeCount to 1"
-        )
-    if spec.container is not None:
-        raise UnsupportedError(
-            "docker.enabled is true: running in a container is not available in this version; set it to false"
         )
     if spec.environment is not None:
         raise UnsupportedError(
