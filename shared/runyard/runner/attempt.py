@@ -51,8 +51,8 @@ class Attempt:
         self.detail = ""
         self.result: Optional[result.Result] = None
         self._yard = yard
-        self._quarry = hunt.Quarry(job.run, job.attempt, self.places.work, self.places.log)
-        self.script = Script(yard.loop, self._quarry, self._exited, yard.code_of)
+        self._quarry = self._make_quarry()
+        self.script = self._make_script()
         self._code: Optional[int] = None
         self._verdict: Optional[Verdict] = None
         """Set when it is ended, or cannot begin; else its exit code decides."""
@@ -60,9 +60,16 @@ class Attempt:
         self._look = _FIRST_LOOK
         self._deadline: Optional[Timer] = None
         self._preparation = Preparation(yard, job, self.places, self._prepared, self._tell_preparing)
+        self._around = self._preparation.surroundings
         self._is_confirmed = False
         self._is_prepared = False
-        self._ending = Ending(yard, job, self.places, self._written, self._stored)
+        self._ending = Ending(yard, job, self.places, self._preparation.log, self._written, self._stored)
+
+    def _make_quarry(self) -> hunt.Quarry:
+        return hunt.Quarry(self.job.run, self.job.attempt, self.places.work, self.places.log)
+
+    def _make_script(self) -> Script:
+        return Script(self._yard.loop, self._quarry, self._exited, self._yard.code_of)
 
     @property
     def keeps_work(self) -> bool:
@@ -76,13 +83,16 @@ class Attempt:
 
     def describe(self) -> Dict[str, Any]:
         """What a host is told of it."""
-        return {
+        told: Dict[str, Any] = {
             "name": self.job.name,
             "compute": self.job.compute,
             "phase": self.phase,
             "started": self.started,
             "detail": self._ending.detail or self.detail or self._preparation.detail,
         }
+        if self._around.notes:
+            told["notes"] = self._around.notes
+        return told
 
     def begin(self) -> None:
         """Win the register and go on; or learn that the start was refused, or made before."""
@@ -181,11 +191,14 @@ class Attempt:
         job, places = self.job, self.places
         self.detail = ""
         try:
-            environment = script.variables(self._yard.environment, job, places, self._yard.hook)
-            argv = script.command(job, places.work, environment)
+            environment = script.variables(self._yard.environment, job, places, self._yard.hook, self._around)
+            argv = script.command(job, places.work, environment, self._around.interpreter)
+            prepared = self._around.record()
+            if prepared is not None:
+                self._record(prepared)
             self.started = time.time()
             try:
-                self.script.launch(argv, environment, places.work, places.log)
+                self.script.launch(argv, environment, places.work, places.log, self._around.held)
             except OSError as error:
                 raise process.start_problem(error, argv[0]) from None
             except ValueError as error:
@@ -215,6 +228,7 @@ class Attempt:
 
     def _adopt(self, records: List[Any]) -> None:
         self.result = result.read(self.places.result)
+        self._around.take_over(records)
         known = register.process_of(records)
         if known is None:
             noted = register.sought_at(records)
@@ -237,16 +251,19 @@ class Attempt:
             if verdict is not None:
                 self._end(verdict, self.job.grace)
         elif self.result is not None:
-            # Its supervisor was killed before it cleared the register.
             self._yard.forget_code(ident)
-            self._yard.loop.call(self._ending.confirm)
-            self._yard.leave("ended", self)
+            self._leave_again()
         else:
             self._verdict = verdict
             self.script.is_ours = False
             self.phase = "ending"
             self._code = self.script.learn(*ident) if ident[0] else None
             self._sweep()
+
+    def _leave_again(self) -> None:
+        """It has its result: its supervisor was killed before it cleared the register."""
+        self._yard.loop.call(self._ending.confirm)
+        self._yard.leave("ended", self)
 
     def _seek(self, records: List[Any], before: int, times: int) -> None:
         """Learn what became of the script, of which the register does not say that there is one."""
@@ -352,13 +369,18 @@ class Attempt:
 
     def _finish(self) -> None:
         self.phase = "ending"
-        verdict = self._verdict or of_exit(self._code, self.started)
+        verdict = self._verdict or self._of_exit()
         ended = self.script.ended_at or time.time()
-        self._ending.store(result.make(self.job, verdict, self._code, self.started, ended))
+        notes = self._around.notes
+        self._ending.store(result.make(self.job, verdict, self._code, self.started, ended, notes))
+
+    def _of_exit(self) -> Verdict:
+        return of_exit(self._code, self.started)
 
     def _written(self) -> None:
         """How it ended is on record: what else tells it may go."""
         self.script.release()
+        self._around.release()
         if not self.script.is_ours:
             self._yard.forget_code(self.script.ident)
 

@@ -10,12 +10,14 @@ A step never waits: it hands long work to the loop, and goes on when it is calle
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Callable, List, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from . import collect
 from .job import Job
 from .places import Places, make_folder, make_run_folders
+from .preparation_log import PreparationLog
 from .problems import Problem, Stopped, from_os_error
+from .surroundings import Surroundings
 from .unpack import unpack
 
 if TYPE_CHECKING:
@@ -33,6 +35,11 @@ class Step:
     detail = ""
     """What it is at, for hosts."""
 
+    def __init__(self, preparation: "Preparation", over: Over) -> None:
+        """It reads the job from the preparation, and leaves what it made in its surroundings."""
+        self.preparation = preparation
+        self.over = over
+
     def begin(self) -> None:
         """Begin."""
         raise NotImplementedError
@@ -47,13 +54,13 @@ class Preparation:
 
     def __init__(self, yard: "Yard", job: Job, places: Places, over: Over, tell: Callable[[], None]) -> None:
         """``tell()`` lets hosts know that it takes a while, or that there is news of it."""
-        self.notes: List[str] = []
-        """What was done otherwise than the run configuration says, a sentence each."""
-        self._yard = yard
-        self._job = job
-        self._places = places
+        self.yard = yard
+        self.job = job
+        self.places = places
+        self.log = PreparationLog(job, places, yard.complain)
+        self.surroundings = Surroundings()
+        self.tell = tell
         self._over = over
-        self._tell = tell
         self._step: Optional[Step] = None
         self._stopped = False
 
@@ -65,14 +72,14 @@ class Preparation:
     def begin(self) -> None:
         """Begin; a small snapshot is unpacked when this returns."""
         try:
-            make_run_folders(self._places)
-            if os.stat(self._job.snapshot).st_size > INLINE:
-                self._yard.loop.do(self._unpack, self._unpacked)
-                self._tell()
+            make_run_folders(self.places)
+            if os.stat(self.job.snapshot).st_size > INLINE:
+                self.yard.loop.do(self._unpack, self._unpacked)
+                self.tell()
                 return
             self._unpack()
         except FileNotFoundError:
-            name = os.path.basename(self._job.snapshot)
+            name = os.path.basename(self.job.snapshot)
             self._over(Problem("the snapshot %s is not there any more; submit it again" % name))
         except OSError as error:
             self._over(from_os_error(error, "preparing the run's folders"))
@@ -82,21 +89,21 @@ class Preparation:
             self._surround()
 
     def stop(self) -> None:
-        """The attempt was canceled. ``over(Stopped)`` comes once nothing of it goes on."""
+        """The attempt was canceled. ``over(Stopped)`` comes, now or once the unpacking has stopped, unless it was over."""
         self._stopped = True
         if self._step is not None:
-            self._step.stop()
-            self._step = None
+            step, self._step = self._step, None
+            step.stop()
             self._over(Stopped())
 
     def _unpack(self) -> None:
-        work = self._places.work
+        work = self.places.work
         try:
-            unpack(self._job.snapshot, self._job.snapshot_etag, work, lambda: self._stopped)
+            unpack(self.job.snapshot, self.job.snapshot_etag, work, lambda: self._stopped)
         except (Problem, Stopped):
             shutil.rmtree(work, ignore_errors=True)  # at once: it may have filled the disk
             raise
-        for name in collect.folders_of(self._job):
+        for name in collect.folders_of(self.job):
             make_folder(work + "/" + name)
 
     def _unpacked(self, _: object, error: Optional[Exception]) -> None:
@@ -111,4 +118,29 @@ class Preparation:
 
     def _surround(self) -> None:
         """What follows the unpacking, by what the job asks for."""
-        self._over(None)
+        if self.job.container is not None:
+            from .containers.image_step import ImageStep  # noqa: PLC0415 - as below
+
+            self.guarded(lambda: self._take(ImageStep(self, self._step_over)))
+            return
+        if self.job.environment is None:
+            self._over(None)
+            return
+        from .environment_step import EnvironmentStep  # noqa: PLC0415 - most supervisors need none of it
+
+        self.guarded(lambda: self._take(EnvironmentStep(self, self._step_over)))
+
+    def _take(self, step: Step) -> None:
+        self._step = step
+        step.begin()
+
+    def guarded(self, call: Callable[[], None]) -> None:
+        """Take a piece of a step. Whatever goes wrong in it ends this preparation, and no other."""
+        try:
+            call()
+        except Exception as error:  # the attempt's boundary: recorded in its result
+            self._step_over(error)
+
+    def _step_over(self, error: Optional[Exception]) -> None:
+        self._step = None
+        self._over(error)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import zlib
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from . import build, codes, process, register
 from .attempt import Attempt
@@ -11,6 +11,10 @@ from .hunt import reap_orphans
 from .job import Job
 from .loop import Loop
 from .trash import Trash
+
+if TYPE_CHECKING:
+    from .builder import Builder
+    from .builds import Builds
 
 _HOUSEKEEPING = 10.0
 
@@ -38,10 +42,13 @@ class Yard:
         self._idents = tuple(process.ident_of(pid) for pid in (os.getpid(), keeper))
         self.hook = install_hook(root + "/local")
         self._program = ""
+        self.helpers: Set["Builder"] = set()
+        """Builders that serve one attempt alone."""
         self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
         process.become_subreaper()
         self.trash = Trash(self.loop, complain)
+        self._builds: Optional["Builds"] = None
         self._spent: List[codes.Ident] = []
         """Processes whose end is in a result: their notes go, also those that the keeper is about to write."""
         self._keep_house()
@@ -49,13 +56,13 @@ class Yard:
     def start(self, job: Job) -> None:
         """Begin an attempt; one that is here already goes on."""
         if job.name not in self.attempts:
-            attempt = self.attempts[job.name] = Attempt(self, job)
+            attempt = self.attempts[job.name] = _attempt(self, job)
             self.trash.stir()
             attempt.begin()
 
     def adopt(self, job: Job, records: List[Any]) -> None:
         """Take over an attempt that was begun; ``records`` are those of its register."""
-        attempt = self.attempts[job.name] = Attempt(self, job)
+        attempt = self.attempts[job.name] = _attempt(self, job)
         attempt.adopt(records)
 
     def leave(self, news: str, attempt: Attempt) -> None:
@@ -95,9 +102,20 @@ class Yard:
         """Whether a process is the script of an attempt."""
         return ident in self._spent or any(attempt.script.ident == ident for attempt in self.attempts.values())
 
+    @property
+    def builds(self) -> "Builds":
+        """The environments that are being built."""
+        if self._builds is None:
+            from .builds import Builds  # noqa: PLC0415 - most supervisors need none of it
+
+            self._builds = Builds(self.loop, lambda: self.environment)
+        return self._builds
+
     def scripts(self) -> Set[int]:
-        """The process ids of all scripts."""
-        return {attempt.script.pid for attempt in self.attempts.values()}
+        """The process ids of all scripts, and of all builders of environments: children that are no orphans."""
+        builders = self._builds.pids() if self._builds is not None else set()
+        builders.update(helper.pid for helper in self.helpers)
+        return builders.union(attempt.script.pid for attempt in self.attempts.values())
 
     def is_alone(self, attempt: Attempt) -> bool:
         """Whether no other attempt can have a process."""
@@ -109,6 +127,14 @@ class Yard:
         for ident in spent:
             codes.remove(self.root, ident)
         self.loop.call_after(_HOUSEKEEPING, self._keep_house)
+
+
+def _attempt(yard: Yard, job: Job) -> Attempt:
+    if job.container is None:
+        return Attempt(yard, job)
+    from .containers.attempt import ContainedAttempt  # noqa: PLC0415 - most supervisors need none of it
+
+    return ContainedAttempt(yard, job)
 
 
 def install_hook(folder: str) -> str:

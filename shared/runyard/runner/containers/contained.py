@@ -55,6 +55,9 @@ class Contained(Script):
                 "script use less"
             )
             return Verdict("exited", message, "user")
+        if self.is_unborn:
+            message = "the container was removed by somebody else before the script began; submit it again"
+            return Verdict("interrupted", message, "transient")
         if self.report.get("code") is None:
             message = "the container was removed by somebody else while the script ran; its log says how far it came"
             return Verdict("interrupted", message, "transient")
@@ -110,6 +113,8 @@ class Contained(Script):
         found = _read_report(self._places.control)
         if found is not None:
             self.report = found
+            for pid in hunt.find_all(self._quarry):  # of an earlier one, that was replaced
+                process.send(pid, signal.SIGKILL)
             self.ended_at = found.get("ended")
             self._tell(found.get("code"))
             return
@@ -161,7 +166,9 @@ class Contained(Script):
     def _create(self, image: Dict[str, Any]) -> List[str]:
         """What follows ``docker create``, but for its name and variables; nothing in it is secret."""
         job, places, container = self._job, self._places, self._job.container or {}
-        interpreter = job.interpreter if job.interpreter not in ("", "python") else image["interpreter"]
+        interpreter = (
+            image["script"] if job.environment is not None or job.interpreter in ("", "python") else job.interpreter
+        )
         if os.sep in interpreter and not os.path.isabs(interpreter):
             interpreter = WORK + "/" + interpreter
         words = ["--init=false", "--user", image["user"], "--workdir", WORK, "--entrypoint", image["interpreter"]]

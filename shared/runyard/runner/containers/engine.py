@@ -130,11 +130,15 @@ class Engine:
         feeder = threading.Thread(target=_feed, args=(process.stdin, stdin), daemon=True)
         feeder.start()
         tail: List[str] = []
-        for raw in process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip()
-            if line:
-                tail = (tail + [line])[-_TAIL:]
-                tell(line)
+        try:
+            for raw in process.stdout:
+                line = raw.decode("utf-8", "replace").rstrip()
+                if line:
+                    tail = (tail + [line])[-_TAIL:]
+                    tell(line)
+        finally:
+            if process.poll() is None and process.stdout.readable():
+                process.terminate()  # we are being ended; or it closed its output, and is about to end
         feeder.join()
         return Answer(process.wait(), "", "\n".join(tail))
 

@@ -6,6 +6,7 @@ what becomes an orphan; kills what is left when the script has ended; notes how 
 
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -42,13 +43,14 @@ class Inside:
         os.write(descriptor, b"%.3f\n" % time.time())
         os.close(descriptor)
         try:
-            self._pid = process.spawn(self._argv, dict(os.environ), self._folder, self._log)
+            program = shutil.which(self._argv[0]) or self._argv[0]
+            self._pid = process.spawn([program] + self._argv[1:], dict(os.environ), self._folder, self._log)
         except OSError as error:
             problem = process.start_problem(error, self._argv[0])
             self._note({"problem": problem.message, "class": problem.error_class})
             return 127
-        for number in self._signals:
-            process.send_group(self._pid, number)
+        for each in self._signals:
+            process.send_group(self._pid, each)
         code = self._wait()
         self._note({"code": code, "ended": time.time()})
         self._clear_up()

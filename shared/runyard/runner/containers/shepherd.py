@@ -197,7 +197,11 @@ class Shepherd:
     def _send(self, number: int) -> None:
         self._senders = [each for each in self._senders if each.poll() is None]
         try:
-            quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            quiet: Dict[str, Any] = {
+                "stdin": subprocess.DEVNULL,
+                "stdout": subprocess.DEVNULL,
+                "stderr": subprocess.DEVNULL,
+            }
             self._senders.append(self._engine.start(["kill", "--signal", str(number), self._name], **quiet))
         except Problem as problem:
             sys.stderr.write(problem.message + "\n")

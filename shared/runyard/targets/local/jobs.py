@@ -57,7 +57,7 @@ def make_plan(job: Job) -> Plan:
 
 
 def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
-    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it."""
+    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it, and what people are told of it."""
     wish = spec.environment
     if wish is None:
         return None
@@ -67,6 +67,7 @@ def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | No
         "auto_prepare": wish.auto_prepare,
         "base": wish.base,
         "source": wish.source,
+        "note": wish.note,
         "resolver": options.resolver,
         "python": options.interpreter,
         "cache": options.environments,
@@ -122,11 +123,6 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     if spec.node_count != 1:
         raise UnsupportedError(
             f"the run asks for {spec.node_count} nodes, and {job.compute.name!r} is one machine; set nodeCount to 1"
-        )
-    if spec.environment is not None:
-        raise UnsupportedError(
-            "environment.python.userManagedDependencies is false: preparing a Python environment is not available in this "
-            "version; set it to true, and the script runs with the compute's own Python"
         )
     return spec, snapshot
 

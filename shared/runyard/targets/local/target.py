@@ -221,7 +221,11 @@ class LocalTarget:
         if job.get("result"):
             return _ended(handle, job["result"])
         return Running(
-            handle=handle, phase=PHASES[job["phase"]], started=job.get("started"), detail=job.get("detail", "")
+            handle=handle,
+            phase=PHASES[job["phase"]],
+            started=job.get("started"),
+            detail=job.get("detail", ""),
+            notes=tuple(job.get("notes", ())),
         )
 
     def _ending(self, handle: Handle) -> Ended | None:
@@ -270,4 +274,5 @@ def _ended(handle: Handle, found: dict[str, Any]) -> Ended:
         ended=found["ended"],
         log_bytes=found["log_bytes"],
         log_complete=found["log_complete"],
+        notes=tuple(found.get("notes", ())),
     )
