@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from runyard.runner import process
+
 BASE = "ry-test/base:1"
 PATIENCE = 30.0
 _NEEDS = ("docker", "dockerd", "debootstrap", "tar")
@@ -84,8 +86,12 @@ def running_engine() -> Iterator[Engine]:
         for name in engine.containers():
             engine.docker("rm", "--force", name)
     finally:
-        daemon.send_signal(signal.SIGTERM)
+        for pid in [*process.children(daemon.pid), daemon.pid]:  # nothing of it is kept, so it need not clear up
+            os.kill(pid, signal.SIGKILL)
         daemon.wait(PATIENCE)
+        subprocess.run(
+            ["umount", f"{folder}/exec/netns/default"], check=False, capture_output=True
+        )  # of --network=host
         shutil.rmtree(folder, ignore_errors=True)
 
 

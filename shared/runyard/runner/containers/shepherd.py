@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from typing import Any, Dict, List, Optional
@@ -99,13 +100,7 @@ class Shepherd:
 
     def _start(self) -> None:
         if not self._task["shared"]:
-            # With its owners: the script must be able to write there.
-            source = self._task["work"] + "/."
-            self._engine.must(
-                "copying the snapshot into the container",
-                ["cp", "--archive", source, "%s:%s" % (self._name, WORK)],
-                timeout=None,
-            )
+            self._copy_in()
         answer = self._engine.call(["start", self._name])
         if answer.code != 0 and not os.path.exists(self._control + "/" + BEGAN):
             raise self._engine.problem("starting the container", answer)
@@ -135,12 +130,26 @@ class Shepherd:
                 return state
             time.sleep(_AGAIN)
 
+    def _copy_in(self) -> None:
+        """Copy the unpacked snapshot, as ours: ``docker cp`` would make all of it root's, unless it gets a tar."""
+        what = "copying the snapshot into the container"
+        process = self._engine.start(
+            ["cp", "-", self._name + ":/"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        try:
+            with tarfile.open(fileobj=process.stdin, mode="w|", format=tarfile.PAX_FORMAT) as stream:
+                stream.add(self._task["work"], WORK[1:])
+            process.stdin.close()
+        except OSError:
+            pass  # it ended early: its answer says why
+        error = process.stderr.read().decode("utf-8", "replace")
+        if process.wait() != 0:
+            raise self._engine.problem(what, Answer(process.returncode, "", error), "transient")
+
     def _copy_out(self) -> None:
         for name in self._task["keep"]:
-            target = self._task["work"] + "/" + name
-            answer = self._engine.call(
-                ["cp", "--archive", "%s:%s/%s/." % (self._name, WORK, name), target], timeout=None
-            )
+            source, target = "%s:%s/%s/." % (self._name, WORK, name), self._task["work"] + "/" + name
+            answer = self._engine.call(["cp", source, target], timeout=None)
             if answer.code != 0 and "could not find" not in answer.error.lower():
                 self._say(answer)
 

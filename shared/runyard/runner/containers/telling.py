@@ -1,6 +1,8 @@
 """What an image's builder says, in the words of :func:`..environments.main_build`: JSON lines, of which the last is the outcome."""
 
 import json
+import os
+import sys
 from typing import Any, Dict
 
 from ..environments.masking import Masker
@@ -31,5 +33,10 @@ class Teller:
         self._send({"problem": self.masker(problem.message), "class": problem.error_class, "tail": []})
 
     def _send(self, message: Dict[str, Any]) -> None:
-        self._stdout.write(json.dumps(message).encode() + b"\n")
-        self._stdout.flush()
+        try:
+            self._stdout.write(json.dumps(message).encode() + b"\n")
+            self._stdout.flush()
+        except BrokenPipeError:
+            # Nobody waits any more. What is under way is removed on the way out.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stdout.fileno())
+            sys.exit(1)
