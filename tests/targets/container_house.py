@@ -14,6 +14,10 @@ from tests.targets.engine import BASE, Engine, running_engine
 from tests.targets.house import House, opened
 
 
+PATIENCE = 90.0
+"""Seconds for what builds an environment: pip takes its time in a new image."""
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
     with running_engine() as made:
@@ -50,7 +54,7 @@ def contained(house: House, source: Any, **changes: Any) -> dict[str, Any]:
 
 
 def run(house: House, source: Any, **changes: Any) -> Ended:
-    return house.run(**contained(house, source, **changes))
+    return house.ended(house.start(**contained(house, source, **changes)), PATIENCE)
 
 
 def preparation(house: House, ended: Ended) -> str:

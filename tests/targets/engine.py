@@ -34,6 +34,10 @@ class Engine:
         self.host = f"unix://{folder}/docker.sock"
 
     def docker(self, *words: str, stdin: bytes = b"") -> str:
+        """What the client prints, as text."""
+        return self.docker_bytes(*words, stdin=stdin).decode()
+
+    def docker_bytes(self, *words: str, stdin: bytes = b"") -> bytes:
         """What the client prints."""
         done = subprocess.run(
             ["docker", *words],
@@ -43,7 +47,7 @@ class Engine:
             env={**os.environ, "DOCKER_HOST": self.host},
         )
         assert done.returncode == 0, (words, done.stderr.decode())
-        return done.stdout.decode()
+        return done.stdout
 
     def containers(self) -> list[str]:
         """The names of all containers, running or not."""
