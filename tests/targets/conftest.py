@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from runyard.runner.build import build_zipapp
+from tests.targets.environments import Builders
 from tests.targets.house import House, opened
 
 
@@ -15,3 +17,17 @@ def house(tmp_path: Path) -> Iterator[House]:
     """A root with a local target."""
     with opened(tmp_path / "root") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runner, packed."""
+    path = tmp_path_factory.mktemp("runner") / "runner.pyz"
+    build_zipapp(str(path))
+    return path
+
+
+@pytest.fixture
+def builders(tmp_path: Path, pyz: Path) -> Builders:
+    """Builders over an empty cache."""
+    return Builders(tmp_path, pyz)

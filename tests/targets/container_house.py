@@ -13,7 +13,6 @@ from runyard.runs.model import ContainerSpec
 from tests.targets.engine import BASE, Engine, running_engine
 from tests.targets.house import House, opened
 
-
 PATIENCE = 90.0
 """Seconds for what builds an environment: pip takes its time in a new image."""
 

@@ -127,5 +127,5 @@ def _import(engine: Engine) -> None:
                 shutil.rmtree(f"{made}/root/{useless}", ignore_errors=True)
             subprocess.run(["tar", "-C", f"{made}/root", "-cf", f"{made}/base.tar", "."], check=True)
             shutil.move(f"{made}/base.tar", f"{KEPT}.{os.getpid()}")
-            os.replace(f"{KEPT}.{os.getpid()}", KEPT)
+            Path(f"{KEPT}.{os.getpid()}").replace(KEPT)
     engine.docker("import", "--change", f"ENV PATH={_PATH}", str(KEPT), BASE)

@@ -49,7 +49,8 @@ class Index:
                 else:
                     self.send_error(404)
 
-            do_HEAD = do_GET
+            def do_HEAD(self) -> None:
+                self.do_GET()
 
             def _answer(self, kind: str, data: bytes) -> None:
                 try:

@@ -14,21 +14,11 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar"
-
-
-@dataclass
-class Registry:
-    """A running one."""
-
-    address: str
-    pulls: int = 0
-    """Manifests that were given out."""
 
 
 def digest(data: bytes) -> str:
@@ -57,61 +47,79 @@ def contents(saved: bytes) -> tuple[bytes, dict[str, bytes]]:
     return json.dumps(manifest).encode(), {digest(blob): blob for blob in [config, *layers]}
 
 
+class Registry(ThreadingHTTPServer):
+    """A running one; serves one image under ``name`` with the tag ``1``."""
+
+    def __init__(self, saved: bytes, name: str, credentials: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.manifest, self.blobs = contents(saved)
+        self.prefix = f"/v2/{name}/"
+        self.wanted = "Basic " + base64.b64encode(credentials.encode()).decode()
+        self.address = f"127.0.0.1:{self.server_address[1]}"
+        self.pulls = 0
+        """Manifests that were given out."""
+
+    def found(self, path: str) -> tuple[str, bytes] | None:
+        """The type and the bytes of what is at a path."""
+        kind, _, last = path.removeprefix(self.prefix).partition("/")
+        if path == "/v2/":
+            return "application/json", b"{}"
+        if kind == "manifests" and last in {"1", digest(self.manifest)}:
+            return MANIFEST, self.manifest
+        if kind == "blobs" and last in self.blobs:
+            return "application/octet-stream", self.blobs[last]
+        return None
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Registry
+
+    def do_HEAD(self) -> None:
+        """As GET; the body is left out below."""
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        """Answer."""
+        if self.headers.get("Authorization") != self.server.wanted:
+            self._send(401, "application/json", b'{"errors":[{"code":"UNAUTHORIZED","message":"unauthorized"}]}')
+            return
+        found = self.server.found(self.path)
+        if found is None:
+            self._send(
+                404, "application/json", b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'
+            )
+            return
+        self.server.pulls += found[0] == MANIFEST and self.command == "GET"
+        self._send(200, *found)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
+        """Say nothing."""
+
+    def _send(self, status: int, kind: str, data: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
+        if status == 401:
+            self.send_header("WWW-Authenticate", 'Basic realm="test"')
+        if kind == MANIFEST:
+            self.send_header("Docker-Content-Digest", digest(data))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+
 @contextmanager
 def running_registry(saved: bytes, name: str, username: str, password: str) -> Iterator[Registry]:
     """Serve the image under ``name`` until the block ends."""
-    manifest, blobs = contents(saved)
-    wanted = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
-    registry = Registry(address="")
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_HEAD(self) -> None:  # noqa: N802 - the standard library's name
-            self._answer(with_body=False)
-
-        def do_GET(self) -> None:  # noqa: N802 - as above
-            self._answer(with_body=True)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
-            pass
-
-        def _answer(self, *, with_body: bool) -> None:
-            if self.headers.get("Authorization") != wanted:
-                self._send(401, "application/json", b'{"errors":[{"code":"UNAUTHORIZED","message":"unauthorized"}]}')
-                return
-            kind, _, last = self.path.removeprefix(f"/v2/{name}/").partition("/")
-            if self.path == "/v2/":
-                self._send(200, "application/json", b"{}")
-            elif kind == "manifests" and last in {"1", digest(manifest)}:
-                registry.pulls += with_body
-                self._send(200, MANIFEST, manifest, with_body=with_body)
-            elif kind == "blobs" and last in blobs:
-                self._send(200, "application/octet-stream", blobs[last], with_body=with_body)
-            else:
-                self._send(
-                    404, "application/json", b'{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}'
-                )
-
-        def _send(self, status: int, kind: str, data: bytes, *, with_body: bool = True) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(data)))
-            self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
-            if status == 401:
-                self.send_header("WWW-Authenticate", 'Basic realm="test"')
-            if kind == MANIFEST:
-                self.send_header("Docker-Content-Digest", digest(data))
-            self.end_headers()
-            if with_body and self.command != "HEAD":
-                self.wfile.write(data)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    registry.address = f"127.0.0.1:{server.server_address[1]}"
+    server = Registry(saved, name, f"{username}:{password}")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield registry
+        yield server
     finally:
         server.shutdown()
         server.server_close()

@@ -16,10 +16,10 @@ from runyard.runner import process
 from runyard.runner.environments import list_environments, prune
 from runyard.runs.model import EnvironmentSpec, Handle
 from runyard.runs.states import State
+from tests.targets.environments import make_wheel
 from tests.targets.house import House, end
 from tests.targets.index import Index, served
 from tests.targets.test_local_keeper import is_over, result_of, stopped, wait_until
-from tests.wheels import make_wheel
 
 SHOW = "import sys, tiny; print(tiny.VERSION, sys.prefix)"
 
@@ -37,7 +37,7 @@ def compute(cache: Path) -> Compute:
 @pytest.fixture
 def wheels(tmp_path: Path) -> Path:
     folder = tmp_path / "wheels"
-    make_wheel(folder, "tiny")
+    make_wheel(folder, "tiny", "1.0")
     return folder
 
 
@@ -148,8 +148,7 @@ def test_eight_runs_of_a_new_environment_build_it_once(
 ) -> None:
     spec = packages(index.option, "tiny")
     handles = [house.start(SHOW, compute=compute, environment=spec) for _ in range(8)]
-    for handle in handles:
-        wait_until(lambda handle=handle: "preparing the environment" in preparation(house, handle))
+    wait_until(lambda: all("preparing the environment" in preparation(house, handle) for handle in handles))
     preparing(house, handles[0], index)
     assert len(of(house)) == 1
     index.gate.set()
@@ -165,7 +164,7 @@ def test_two_builders_at_a_time_and_the_next_when_one_is_done(
     house: House, compute: Compute, index: Index, wheels: Path
 ) -> None:
     for name in ("tinier", "tiniest"):
-        make_wheel(wheels, name)
+        make_wheel(wheels, name, "1.0")
     handles = [
         house.start("", compute=compute, environment=packages(index.option, name))
         for name in ("tiny", "tinier", "tiniest")
@@ -327,6 +326,6 @@ def test_variables_of_the_run_configuration_win_and_the_environments_programs_co
         environment=EnvironmentSpec(conda=conda, digest=""),
         environment_variables={"BOTH": "run", "PATH": "/usr/bin:/bin"},
     )
-    assert house.ended(handle).exit_code == 0
+    assert house.ended(handle).exit_code == 0, house.log(handle)
     from_file, both, path, prefix = house.log(handle).decode().strip().split("|")
     assert (from_file, both, path) == ("file", "run", f"{prefix}/bin:/usr/bin:/bin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from runyard.accept.concealed import whole_template
 from runyard.accept.doors import submit
 from runyard.errors import AuthError, EventError, NotFoundError
 from runyard.events import github
@@ -36,7 +37,7 @@ def deliver(ports: Ports, name: str, headers: Mapping[str, str], body: bytes) ->
     delivery, event = github.delivery(headers)
     if event == PING or (webhook.events and event not in webhook.events):
         return None
-    submission = Submission.of(fill(webhook.submission, _payload(body)))
+    submission = Submission.of(fill(whole_template(ports, webhook), _payload(body)))
     origin = Origin(source="webhook", name=webhook.name, event_id=delivery)
     run, _created = submit(ports, submission, origin=origin, key=f"{webhook.name}\n{delivery}")
     return run

@@ -228,6 +228,13 @@ class WebhookShape(TypedDict):
     createdTimeUtc: str
 
 
+class SecretShape(TypedDict):
+    """A secret that the service keeps, without its value."""
+
+    name: str
+    changedTimeUtc: str
+
+
 class MessageShape(TypedDict):
     """A message that was looked at."""
 

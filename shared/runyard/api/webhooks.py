@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from starlette.responses import Response
 
 from runyard.accept import deliver
+from runyard.accept.concealed import concealed_template
 from runyard.accept.resolve import asked_of
 from runyard.api.answers import answer, iso
 from runyard.api.context import PortsDep
@@ -65,6 +66,8 @@ def remove_webhook(ports: PortsDep, name: str) -> Response:
         raise NotFoundError(f"there is no webhook {name[:60]!r}")
     ports.webhooks.remove(name)
     ports.secrets.remove(webhook.secret)
+    if webhook.template_secret:
+        ports.secrets.remove(webhook.template_secret)
     return Response(status_code=204)
 
 
@@ -100,6 +103,7 @@ def _define(ports: Ports, definition: WebhookDefinition) -> Webhook:
         events=definition.events,
         created=ports.clock.now(),
     )
+    webhook = concealed_template(ports, webhook)
     ports.secrets.set(webhook.secret, secret)
     ports.webhooks.put(webhook)
     return webhook

@@ -15,12 +15,14 @@ from runyard.cli import (
     config,
     control,
     drain,
+    env,
     events,
     files,
     logs,
     outcome,
     queue,
     runs,
+    secret,
     service,
     submit,
     up,
@@ -86,7 +88,7 @@ def before_any_command(
 
 for module in (up, drain, submit, runs, why, events, logs, control, files):
     module.register(app)
-for group in (config, compute, webhook, queue):
+for group in (config, compute, env, secret, webhook, queue):
     app.add_typer(group.app)
 service.register(app)
 

@@ -9,6 +9,7 @@ from runyard.ports.bundle import Ports
 from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
+from runyard.ports.kept import kept_of, user_secret
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
 from runyard.ports.secrets import Secrets
@@ -60,4 +61,6 @@ __all__ = [
     "Waiting",
     "Webhook",
     "WebhookStore",
+    "kept_of",
+    "user_secret",
 ]

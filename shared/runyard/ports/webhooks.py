@@ -18,6 +18,8 @@ class Webhook:
     """The name of the secret, not its value."""
     submission: dict[str, object] = field(default_factory=dict)
     """The submission that a delivery makes; texts may hold JSON pointers into the payload: ``--alpha={/alpha}``."""
+    template_secret: str = ""
+    """The name of the secret that has what ``submission`` shows masked; empty if that is nothing."""
     events: tuple[str, ...] = ()
     """Event names that start a run (``X-GitHub-Event``); empty = every one but ``ping``."""
     created: float = 0.0

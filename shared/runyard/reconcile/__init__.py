@@ -5,6 +5,7 @@ from runyard.reconcile.alarms import Alarm, AlarmLog, alarms
 from runyard.reconcile.dead_letters import bury, redrive
 from runyard.reconcile.recover import recover
 from runyard.reconcile.retention import PruneReport, prune
+from runyard.reconcile.secrets import sweep_secrets
 from runyard.reconcile.sweep import is_known, sweep
 from runyard.reconcile.wake_up import reconcile
 from runyard.reconcile.why import why
@@ -25,5 +26,6 @@ __all__ = [
     "recover",
     "redrive",
     "sweep",
+    "sweep_secrets",
     "why",
 ]

@@ -57,6 +57,8 @@ class _Removal:
             return
         attempts = self.ports.runs.attempts(run.id)
         self.ports.runs.delete(run.id, at=buried_at(run, self.ports.clock.now()))
+        if run.secret:
+            self.ports.secrets.remove(run.secret)
         forget_registers(self.ports, run, attempts)
 
     def blob(self, container: str, name: str, size: int) -> None:

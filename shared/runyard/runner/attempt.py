@@ -363,8 +363,9 @@ class Attempt:
 
     def _fail(self, problem: Problem) -> None:
         """It could not be prepared: the sentence goes to the result, and to the log that people look into."""
-        self._verdict = Verdict("failed", problem.message, problem.error_class)
-        self._ending.note(problem.message)
+        message = self.job.masked(problem.message)
+        self._verdict = Verdict("failed", message, problem.error_class)
+        self._ending.note(message)
         self._finish()
 
     def _finish(self) -> None:

@@ -7,7 +7,7 @@ import sys
 from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
 from .builder import Builder
-from .environments import Ready, Wish, builder_command
+from .environments import Wish, builder_command
 from .loop import Loop
 from .problems import Problem
 
@@ -29,8 +29,8 @@ class Waiter:
         """Progress, as people read it."""
         raise NotImplementedError
 
-    def built(self, ready: Ready) -> None:
-        """The environment is there."""
+    def built(self, record: Dict[str, Any]) -> None:
+        """The environment is there; :meth:`.environments.Ready.from_record` reads the record."""
         raise NotImplementedError
 
     def failed(self, problem: Problem, tail: List[str]) -> None:
@@ -140,7 +140,7 @@ class Builds:
         if not build.waiters:
             pass  # it was ended, as nobody waited any more
         elif "ready" in build.ending:
-            self._finish(build, Ready.from_record(build.ending["ready"]))
+            self._finish(build, build.ending["ready"])
         elif "problem" in build.ending:
             self._finish(build, Problem(str(build.ending["problem"]), str(build.ending.get("class", "user"))))
         elif build.is_anew or build.starts < TIMES:

@@ -65,9 +65,9 @@ class EnvironmentStep(Step, Waiter):
                 told if len(told) <= _LONGEST else told[: _LONGEST - 1] + "…"
             )
 
-    def built(self, ready: Ready) -> None:
+    def built(self, record: Dict[str, Any]) -> None:
         """It is there."""
-        self.preparation.guarded(lambda: self._built(ready))
+        self.preparation.guarded(lambda: self._built(Ready.from_record(record, self._wish)))
 
     def _built(self, ready: Ready) -> None:
         how = "was built in %s with %s" % (_span(time.monotonic() - self._began), ready.tool)

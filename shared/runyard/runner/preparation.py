@@ -73,6 +73,7 @@ class Preparation:
         """Begin; a small snapshot is unpacked when this returns."""
         try:
             make_run_folders(self.places)
+            self.job.check_secrets()
             if os.stat(self.job.snapshot).st_size > INLINE:
                 self.yard.loop.do(self._unpack, self._unpacked)
                 self.tell()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from runyard.api.shapes import CheckShape, DrainShape, PruneShape, RunDetails
 from runyard.sdk.connection import TIMEOUT, Connection
-from runyard.sdk.parts import Computes, Queues, Webhooks
+from runyard.sdk.parts import Computes, Queues, Secrets, Webhooks
 from runyard.sdk.root import default_root
 from runyard.sdk.runs import Runs
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Client:
     """Talks to a service; use it as a context manager, or call :meth:`close`.
 
-    Its parts are ``runs``, ``computes``, ``webhooks`` and ``queues``.
+    Its parts are ``runs``, ``computes``, ``webhooks``, ``secrets`` and ``queues``.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class Client:
         self.runs = Runs(self._connection)
         self.computes = Computes(self._connection)
         self.webhooks = Webhooks(self._connection)
+        self.secrets = Secrets(self._connection)
         self.queues = Queues(self._connection)
 
     @classmethod
@@ -105,7 +106,7 @@ class Client:
             key: The request's identity: the same one finds the run that exists.
             progress: Told of packing and uploading.
             options: What else the submission says: ``runconfig``, ``target``, ``script``, ``arguments``,
-                ``environment_variables``, ``tags``, ``display_name``, ``priority``.
+                ``environment_variables``, ``secret_variables``, ``tags``, ``display_name``, ``priority``.
 
         Raises:
             ConfigError: if the service refuses it, or there is nothing at ``source``.

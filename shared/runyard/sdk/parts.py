@@ -1,4 +1,4 @@
-"""Computes, webhooks and queues, seen from a client."""
+"""Computes, webhooks, secrets and queues, seen from a client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict, Unpack, cast
 from urllib.parse import quote
 
-from runyard.api.shapes import ComputeShape, MessageShape, WebhookShape
+from runyard.api.shapes import ComputeShape, MessageShape, SecretShape, WebhookShape
 from runyard.sdk.connection import Connection
 
 
@@ -94,6 +94,25 @@ class Webhooks:
     def remove(self, name: str) -> None:
         """Remove a webhook and its secret."""
         self._connection.delete(f"/api/webhooks/{quote(name, safe='')}")
+
+
+class Secrets:
+    """``client.secrets``: values that run configurations name (``runyard.secrets``). They go in and never come out."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self) -> list[SecretShape]:
+        """The names and when each was last set."""
+        return cast("list[SecretShape]", self._connection.get("/api/secrets")["secrets"])
+
+    def set(self, name: str, value: str) -> SecretShape:
+        """Keep a value under a name, in place of what was there."""
+        return cast("SecretShape", self._connection.put(f"/api/secrets/{quote(name, safe='')}", {"value": value}))
+
+    def remove(self, name: str) -> None:
+        """Remove a secret."""
+        self._connection.delete(f"/api/secrets/{quote(name, safe='')}")
 
 
 class Queues:

@@ -9,7 +9,6 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,23 +16,13 @@ from runyard.computes import ComputeView, overview
 from runyard.errors import RunyardError
 from runyard.ports import Ports
 from runyard.reconcile import alarms
+from runyard.services.check import Check
 
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
 SILENT: Final = 60.0
 """Seconds without a heartbeat of the supervisor, which comes every 10, after which it is told that it may hang."""
 _AGAIN: Final = "mend that, then run doctor again"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One finding."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    """What to do, when it is not ok."""
 
 
 def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
@@ -44,6 +33,8 @@ def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
         ("alarms", lambda: _alarms(ports, root)),
         ("computes", lambda: _computes(ports)),
     ]
+    if root is not None:
+        parts.append(("environments", lambda: _environments(ports)))
     if root is not None:
         parts.insert(1, ("root", lambda: _root(root)))
         parts.append(("supervisor", lambda: _supervisor(root)))
@@ -114,6 +105,12 @@ def _computes(ports: Ports) -> Iterator[Check]:
         else:
             full = f"kind {compute.kind}, {view.taken} of {compute.limit} slots taken, {view.waiting} waiting"
             yield Check(name=f"compute {compute.name}", ok=True, detail=full + _held(view, ports.clock.now()))
+
+
+def _environments(ports: Ports) -> Iterator[Check]:
+    from runyard.services.environment_checks import environments  # noqa: PLC0415 - the engine, for this command only
+
+    return environments(ports)
 
 
 def _held(view: ComputeView, now: float) -> str:

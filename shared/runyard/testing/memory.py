@@ -47,7 +47,7 @@ def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
-        secrets=MemorySecrets(),
+        secrets=MemorySecrets(clock.now),
         clock=clock,
         targets=targets,
     )

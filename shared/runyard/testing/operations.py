@@ -45,7 +45,7 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "blobs": frozenset({"head", "open", "staged", "list", "link", "stream"}),
     "computes": frozenset({"get", "list", "aliases"}),
     "webhooks": frozenset({"get", "list"}),
-    "secrets": frozenset({"get", "names"}),
+    "secrets": frozenset({"get", "names", "changed"}),
     "target": frozenset({"check", "plan", "poll", "logs", "close"}),
 }
 """By port: what changes nothing, or nothing that outlives the process."""

@@ -16,6 +16,7 @@ from ..problems import Problem
 from ..verdict import Verdict
 from ..watched import Script
 from . import ATTEMPT_LABEL, CONTROL, HOOK, PROGRAM, ROOT_LABEL, RUN, RUN_LABEL, WORK
+from .arguments import read_arguments
 from .shepherd import ATTACH, REMOVE, REPORT, START
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Contained(Script):
 
 def options_of(container: Dict[str, Any], gpu: Optional[int]) -> List[str]:
     """The arguments of ``docker create`` that the job asks for."""
-    words = list(container.get("options", []))
+    words = read_arguments(container.get("arguments", []), container.get("allowed", [])).options
     given = {word.partition("=")[0] for word in words}
     if container.get("gpu") and gpu is not None and "--gpus" not in given:
         words += ["--gpus", "device=%d" % gpu]
@@ -210,8 +211,9 @@ def mount(source: str, target: str, is_fixed: bool) -> str:
 def _variables(job: Job, host: Dict[str, str], image: Dict[str, Any], has_hook: bool) -> Dict[str, str]:
     """The container's variables: nothing of the host's, but for those that the run configuration names."""
     container = job.container or {}
-    base = {name: host[name] for name in container.get("inherit", []) if name in host}
-    base.update(container.get("variables", {}))
+    read = read_arguments(container.get("arguments", []), container.get("allowed", []))
+    base = {name: host[name] for name in read.inherited if name in host}
+    base.update(read.variables)
     made = script.variables(base, job, _PlacesInside(), HOOK if has_hook else "")
     made.setdefault("HOME", CONTROL + "/home")
     made.pop("CUDA_VISIBLE_DEVICES", None)  # it sees one device alone, and counts it as its first

@@ -13,6 +13,7 @@ Layout of a cache, all of one user and 0700::
     <key>.json        its manifest, renamed into place when all else is on disk; its time of change is the last use
     <key>.log         what the tools said when it was built, masked
     <key>.source      for whom it is being built
+    <key>.wanted.yml  what a conda tool is to read, while it does
     locks/<key>.build held by the builder and its tools (flock, so that the system frees it), and by prune
     locks/<key>.use   held, shared, by whoever uses it
     interpreters.json what installed interpreters said of themselves, by path and time of change
@@ -35,6 +36,7 @@ __all__ = [
     "check_allowed",
     "describe",
     "explain",
+    "explain_key",
     "find",
     "hold",
     "list_environments",
@@ -42,6 +44,7 @@ __all__ = [
     "prune",
     "read_wish",
     "release",
+    "survey",
 ]
 
 COMMAND = "build-environment"
@@ -126,6 +129,7 @@ def prune(
         dry_run: Remove nothing, and say what would be.
 
     With none of the three, what is broken is removed: leftovers of killed builds, environments without their interpreter.
+    Logs of builds that failed go when they are as old as ``older_than`` says, or a day.
 
     Returns:
         What was removed and what was asked for and kept, each as :func:`list_environments` tells of it, with ``removed``
@@ -155,3 +159,26 @@ def explain(wish: Wish, cache: str = "") -> Dict[str, Any]:
     from .explaining import explain as explained  # noqa: PLC0415
 
     return explained(wish, cache or wish.cache)
+
+
+def explain_key(cache: str, key_prefix: str) -> Dict[str, Any]:
+    """As :func:`explain`, of an environment that is in a cache, by its key or the first characters of it.
+
+    Raises:
+        Problem: as :func:`describe`.
+    """
+    from .explaining import explain_key as explained  # noqa: PLC0415
+
+    return explained(cache, key_prefix)
+
+
+def survey(cache: str, python: str) -> Dict[str, Any]:
+    """What of this machine can prepare environments, for a compute whose interpreter is ``python``.
+
+    Returns:
+        ``tools``: those that work, by name (as a wish's resolver), with their paths; ``interpreters``: the installed ones by
+        path, with their versions.
+    """
+    from .survey import survey as surveyed  # noqa: PLC0415
+
+    return surveyed(cache, python)

@@ -32,6 +32,7 @@ from .cache import (
     ready_of,
     try_lock,
 )
+from .conda_part import WANTED
 from .failures import Failure
 from .making import Maker, manifest_of, masker_of, specification_of
 from .masking import Masker
@@ -134,6 +135,7 @@ def _guarded(wish: Wish, reporter: Reporter) -> int:
     """Let a worker build; see that nothing of it outlives us, nor it."""
     process.become_subreaper()
     lock = open_lock(wish.cache, wish.key, "build")
+    wanted = "%s/%s%s" % (wish.cache, wish.key, WANTED)
     ours, theirs = os.pipe()
     worker = os.fork()
     if worker == 0:
@@ -142,8 +144,9 @@ def _guarded(wish: Wish, reporter: Reporter) -> int:
             os.close(theirs)
             os.setsid()
             process.become_subreaper()
-            threading.Thread(target=_leave_with, args=(ours,), daemon=True).start()
-            code = _Build(wish, reporter, lock).run()
+            leaving = threading.Event()
+            threading.Thread(target=_leave_with, args=(ours, leaving, wanted), daemon=True).start()
+            code = _Build(wish, reporter, lock, leaving).run()
         except BaseException as error:  # the process's boundary: said as a problem, with where it was
             where = traceback.extract_tb(error.__traceback__)[-1]
             sentence = "the builder failed at %s:%d (%s)" % (os.path.basename(where[0]), where[1], type(error).__name__)
@@ -156,23 +159,27 @@ def _guarded(wish: Wish, reporter: Reporter) -> int:
     kill_descendants()
     code = process.decode(status)
     if code < 0:
+        finishing.remove_tree(wanted)  # it may hold credentials
         reporter.problem("the builder was killed by signal %d; submit again" % -code, "transient")
     return code if code >= 0 else 1
 
 
-def _leave_with(pipe: int) -> None:
+def _leave_with(pipe: int, leaving: threading.Event, wanted: str) -> None:
     """Wait for the end of the process that started us; then end what we started, and ourselves."""
     while os.read(pipe, 1):
         pass
+    leaving.set()
     kill_descendants()
+    finishing.remove_tree(wanted)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 class _Build:
-    def __init__(self, wish: Wish, reporter: Reporter, lock: int) -> None:
+    def __init__(self, wish: Wish, reporter: Reporter, lock: int, leaving: threading.Event) -> None:
         self._wish = wish
         self._reporter = reporter
         self._lock = lock
+        self._leaving = leaving
         self._use = -1
         self._prefix = "%s/%s" % (wish.cache, wish.key)
         self._log = self._prefix + ".log"
@@ -208,7 +215,7 @@ class _Build:
         self._reporter.keep_log(self._log)
         self._say_for_whom()
         keep = (self._lock, self._use)
-        shop = Shop(self._reporter.masker, self._reporter.line, keep)
+        shop = Shop(self._reporter.masker, self._reporter.line, keep, self._leaving)
         made = Maker(wish, self._prefix, shop, self._reporter.note, dict(os.environ)).make()
         size = 0
         if made.prefix == self._prefix:
@@ -232,6 +239,7 @@ class _Build:
             if os.path.lexists(self._prefix):
                 self._reporter.line("an earlier build was cut short; it is begun anew")
         finishing.remove_tree(self._prefix)
+        finishing.remove_tree(self._prefix + WANTED)
 
     def _say_for_whom(self) -> None:
         record = {"source": self._wish.source, "specification": specification_of(self._wish, self._reporter.masker)}

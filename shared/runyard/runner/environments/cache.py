@@ -219,7 +219,7 @@ def publish(cache: str, key: str, manifest: Dict[str, Any]) -> None:
     from ..durable import sync_folder  # noqa: PLC0415 - by builders only
 
     path = manifest_path(cache, key)
-    temporary = "%s.%d" % (path, os.getpid())
+    temporary = path + ".new"  # one builder at a time
     data = json.dumps(dict(manifest, format=FORMAT, key=key, created=time.time()), indent=1, sort_keys=True)
     with open(temporary, "w", encoding="utf-8") as stream:
         os.chmod(temporary, 0o600)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 from ..problems import Problem
@@ -83,14 +82,11 @@ def make_prefix(
             lines = outcome.lines + [shop.masker(line) for line in str(answer.get("error", "")).splitlines()]
             _raise(tool, Outcome(outcome.code, lines), channels)
         return
-    document = {"name": "", "channels": channels + ["nodefaults"], "dependencies": packages}
+    document = {"channels": channels + ["nodefaults"], "dependencies": packages}
     if channels == DEFAULT_CHANNELS:
         document["channels"] = channels
-    document.pop("name")
-    descriptor, path = tempfile.mkstemp(prefix=".wanted-", suffix=".yml", dir=os.path.dirname(prefix))
+    path = _written(prefix, document)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(document, stream)  # which is YAML, too
         # micromamba reads the file by `create`; conda and mamba of the day before it only by `env create`.
         start = [tool.path, "create", "--yes"] if tool.name == "micromamba" else [tool.path, "env", "create", "--quiet"]
         outcome = shop.run(start + ["--prefix", prefix, "--file", path], environment)
@@ -98,6 +94,18 @@ def make_prefix(
         os.unlink(path)
     if outcome.code != 0:
         _raise(tool, outcome, channels)
+
+
+WANTED = ".wanted.yml"
+"""What a prefix's name and this make is the file that tells a tool what is wanted: it may hold credentials."""
+
+
+def _written(prefix: str, document: Dict[str, Any]) -> str:
+    """A file that only we can read, with a conda document: these tools take it by a name that ends in ``.yml``."""
+    path = prefix + WANTED
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as stream:
+        json.dump(document, stream)  # which is YAML, too
+    return path
 
 
 class Unreachable(Failure):
@@ -143,10 +151,8 @@ def add_packages(
     """
     # `env update` takes channels, which may hold credentials, by a file.
     document = {"channels": channels or DEFAULT_CHANNELS, "dependencies": packages}
-    descriptor, path = tempfile.mkstemp(prefix=".wanted-", suffix=".yml", dir=os.path.dirname(prefix))
+    path = _written(prefix, document)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(document, stream)
         outcome = shop.run([tool.path, "env", "update", "--quiet", "--prefix", prefix, "--file", path], environment)
     finally:
         os.unlink(path)

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ..problems import Problem
 from . import pip_entries
-from .listing import list_environments
+from .listing import describe, list_environments
 from .making import masker_of, specification_of
 from .specs import Spec
 from .wish import Wish
@@ -30,12 +30,28 @@ def explain(wish: Wish, cache: str) -> Dict[str, Any]:
     there = list_environments(cache)
     state = next((each["state"] for each in there if each["key"] == wish.key), "absent")
     others = [each for each in there if each["key"] != wish.key and isinstance(each["specification"], dict)]
-    other, because = _before(masker(wish.source), mine, others)
+    return _told(wish.key, mine, state, _before(masker(wish.source), mine, others))
+
+
+def explain_key(cache: str, key_prefix: str) -> Dict[str, Any]:
+    """As the package says."""
+    found = describe(cache, key_prefix)
+    mine = found["specification"] if isinstance(found["specification"], dict) else {}
+    others = [each for each in list_environments(cache) if isinstance(each["specification"], dict)]
+    made = found["created"] or 0.0
+    earlier = [each for each in others if each["key"] != found["key"] and (each["created"] or 0.0) <= made]
+    return _told(found["key"], mine, found["state"], _before(found["source"] or "", mine, earlier))
+
+
+def _told(
+    key: str, mine: Dict[str, Any], state: str, before: Tuple[Optional[Dict[str, Any]], Optional[str]]
+) -> Dict[str, Any]:
+    other, because = before
     changes = compare(other["specification"], mine) if other is not None else []
     if other is not None and not changes:
         changes = [{"what": "what is masked (a credential)", "change": "changed", "before": None, "after": None}]
     return {
-        "key": wish.key,
+        "key": key,
         "ingredients": mine,
         "state": state,
         "compared_with": other["key"] if other is not None else None,

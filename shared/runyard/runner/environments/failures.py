@@ -16,7 +16,7 @@ _NETWORK = re.compile(
 )
 _REFUSED = re.compile(
     r"\b40[13] (?:client error|unauthorized|forbidden)|(?:status code|http error|http status|status)\W{0,12}(?:client error\W{1,3})?40[13]\b|"
-    r"user for .*:|invalid credentials|authentication (?:failed|required|error)",
+    r"user for .*:|invalid credentials|credentials not correct|authentication (?:failed|required|error)",
     re.IGNORECASE,
 )
 _OFFLINE = re.compile(

@@ -1,6 +1,6 @@
 """A virtual environment, and packages for pip in it or in a conda prefix."""
 
-import os
+import re
 import tempfile
 from typing import Dict, List, Tuple
 
@@ -8,7 +8,7 @@ from . import pip_config
 from .failures import failure_of
 from .options import Indexes, Options
 from .resolve import Interpreter
-from .running import Shop
+from .running import Outcome, Shop
 
 _PIP_THAT_KNOWS_WHEELS = (19, 3)
 """From this release on pip takes the wheels of today (manylinux2014, PEP 599)."""
@@ -53,8 +53,7 @@ def install(
 ) -> None:
     """Install packages by uv, or by the pip that is in the prefix.
 
-    Requirements and options, which may hold credentials, go by a file that only we can read and that is gone afterwards, or
-    by variables; never by arguments.
+    Requirements and options, which may hold credentials, go over stdin or by variables; never by arguments or files.
 
     Raises:
         Failure: names the package that could not be installed.
@@ -68,16 +67,34 @@ def install(
         _refresh_pip(shop, python, options, environment)
         argv, lines, variables = _for_pip(python, options)
     lines += ["%s %s" % pair for pair in options.files] + packages
-    descriptor, path = tempfile.mkstemp(prefix=".wanted-", suffix=".txt", dir=prefix)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write("\n".join(lines) + "\n")
-        outcome = shop.run(argv + ["--requirement", path], dict(environment, **variables))
-    finally:
-        os.unlink(path)
+    wanted = ("\n".join(lines) + "\n").encode("utf-8")
+    if uv:
+        outcome = shop.run(argv + ["--requirement", "-"], dict(environment, **variables), wanted)
+        unheard: List[str] = []
+    else:
+        outcome, unheard = _run_pip(
+            shop, argv + ["--requirement", "/dev/stdin"], dict(environment, **variables), wanted
+        )
     if outcome.code != 0:
         no_index = options.indexes.no_index or pip_config.is_on(environment.get("PIP_NO_INDEX", ""))
-        raise failure_of("uv" if uv else "pip", outcome, no_index)
+        raise failure_of("uv" if uv else "pip", outcome._replace(lines=unheard + outcome.lines), no_index)
+
+
+def _run_pip(shop: Shop, argv: List[str], environment: Dict[str, str], wanted: bytes) -> Tuple[Outcome, List[str]]:
+    """(how pip ended, what it says in its log alone).
+
+    That an index did not answer, or refused, ends in its output as "no matching distribution". The log may hold
+    credentials, so it is a file without a name.
+    """
+    with tempfile.TemporaryFile() as log:
+        variables = dict(environment, PIP_LOG="/dev/fd/%d" % log.fileno())
+        outcome = shop.run(argv, variables, wanted, files=(log.fileno(),))
+        log.seek(0)
+        lines = [line.decode("utf-8", "replace").strip() for line in log if b"Could not fetch URL" in line]
+    return outcome, [shop.masker(line) for line in lines[:_MOST_UNHEARD]]
+
+
+_MOST_UNHEARD = 50
 
 
 def _for_uv(
@@ -92,7 +109,7 @@ def _for_uv(
     indexes = pip_config.for_uv(options.indexes, environment)
     if indexes.no_index:
         argv.append("--no-index")
-    variables = _index_variables(indexes, environment)
+    variables = {name: _filled_in(text, environment) for name, text in _index_variables(indexes, environment).items()}
     for name, flag in (
         ("no-deps", "--no-deps"),
         ("no-build-isolation", "--no-build-isolation"),
@@ -134,6 +151,11 @@ def _index_variables(indexes: Indexes, environment: Dict[str, str]) -> Dict[str,
     if indexes.trusted:
         result["UV_INSECURE_HOST"] = " ".join(indexes.trusted)
     return result
+
+
+def _filled_in(text: str, environment: Dict[str, str]) -> str:
+    """A text with the variables in it, as pip fills them in: ``${NAME}`` in capitals; what is not set stays."""
+    return re.sub(r"\$\{([A-Z0-9_]+)\}", lambda found: environment.get(found.group(1)) or found.group(), text)
 
 
 def _for_pip(python: str, options: Options) -> Tuple[List[str], List[str], Dict[str, str]]:

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Set
 
 from ..problems import Problem
 from . import finishing
@@ -21,6 +21,12 @@ from .cache import (
 )
 
 _FIELDS = ("prefix", "interpreter", "python", "tool", "notes", "specification", "source", "created", "seconds", "bytes")
+
+
+_BESIDE = (".json.new", ".source", ".wanted.yml", ".log")
+"""Endings of the other files that an environment may have beside its folder."""
+_LOG_KEPT = 86400.0
+"""Seconds that the log of a build that failed is kept from :func:`prune`."""
 
 
 def keys_in(cache: str) -> List[str]:
@@ -115,7 +121,20 @@ def prune(
         if reason is not None:
             kept = _kept_because(each) if dry_run else _removed(cache, each)
             result.append(dict(each, removed=not kept, reason=kept or reason))
+    if not dry_run and not keys:
+        _drop_logs(cache, {each["key"] for each in there}, _LOG_KEPT if older_than is None else older_than)
     return result
+
+
+def _drop_logs(cache: str, keys: Set[str], age: float) -> None:
+    """Remove the logs of builds that failed: nothing else tells of them."""
+    if not check_cache(cache):
+        return
+    for name in os.listdir(cache):
+        path = os.path.join(cache, name)
+        key = name.partition(".")[0]
+        if name.endswith(".log") and is_key(key) and key not in keys and time.time() - (_time_of(path) or 0) >= age:
+            finishing.remove_tree(path)
 
 
 def _wanted(
@@ -170,8 +189,10 @@ def _removed(cache: str, each: Dict[str, Any]) -> str:
                 return reason
         path = "%s/%s" % (cache, key)
         # The manifest first: without it nobody finds what is half gone.
-        for name in (path + ".json", path, path + ".source", path + ".log"):
-            finishing.remove_tree(name)
+        finishing.remove_tree(path + ".json")
+        finishing.remove_tree(path)
+        for ending in _BESIDE:
+            finishing.remove_tree(path + ending)
     except OSError as error:
         raise from_cache_error(error, cache) from error
     finally:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from typing import Dict, Iterator, List, Optional, Set, Tuple
+from urllib.parse import unquote
 
 from ..problems import Problem
 
@@ -24,6 +25,9 @@ _SHORT = {
     "-q": "--quiet",
     "-v": "--verbose",
 }
+_DIRECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*@\s")
+"""``name @ URL`` (PEP 508)."""
+_FILE_URL = re.compile(r"\bfile://(/[^\s#;]+)")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz")
 _SKIPPED = ("__pycache__", ".git", ".hg", ".svn", "build", "dist")
 """Folders of a local package whose content decides nothing."""
@@ -85,14 +89,14 @@ class Place:
 def place_of(entry: str) -> Optional[Place]:
     """Where a package entry says that the package is; ``None`` if it only names it."""
     editable = _EDITABLE.match(entry)
+    if not editable and _DIRECT.match(entry):
+        return None
     text = entry[editable.end() :] if editable else entry
     head = _OWN_OPTIONS.split(text)[0].partition(" ;")[0].partition("; ")[0].strip()
     if not editable and not _URL.match(head) and not _PATH.match(head) and not head.lower().endswith(_ARCHIVES):
         return None
     bare = re.match(r"(.*?)(\[[^\]]*\])?$", head)
     path = bare.group(1) if bare and not _URL.match(head) else head
-    if path.startswith("file://"):
-        return Place(bool(editable), path, text[len(path) :])
     return Place(bool(editable), path, text[len(path) :])
 
 
@@ -154,6 +158,8 @@ def digests(options: List[Option], packages: List[str], folder: str) -> Dict[str
         place = place_of(entry)
         if place is not None and place.is_local:
             found[place.place] = _digest(absolute(place.place, folder, entry), entry)
+        for path in _FILE_URL.findall(entry):
+            found[path] = _digest(unquote(path), entry)
     return found
 
 

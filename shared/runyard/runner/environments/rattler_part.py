@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import os
+import re
 import sys
 from typing import Any, Dict, List
 
@@ -79,12 +80,13 @@ async def _install(rattler: Any, wanted: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _client(rattler: Any, retries: int) -> Any:
-    return rattler.Client.default_client(max_retries=retries, timeout=LIMIT)
+    # The limit is of whole requests: a package may take as long as it takes.
+    return rattler.Client.default_client(max_retries=retries, timeout=LIMIT if retries == 0 else None)
 
 
 def _last_cause(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return re.sub(r"^Caused by: ", "", lines[-1]) if lines else type(error).__name__
 
 
 if __name__ == "__main__":

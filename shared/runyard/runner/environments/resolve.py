@@ -183,10 +183,11 @@ def _take_conda_part(wish: Wish, facts: Facts, specs: List[Spec], recipe: Recipe
     for spec in specs:
         if spec.name == "python" or _is_left_out(spec.name, spec.text, recipe):
             continue
-        wanted = _from_pypi(spec, recipe.notes)
-        if wanted and pip_entries.name_of(wanted) in have:
+        if pip_entries.normalised(OTHER_NAMES.get(spec.name, spec.name)) in have:
             recipe.notes.append("%s: left to the pip part, which names it too" % spec)
-        elif wanted:
+            continue
+        wanted = _from_pypi(spec, recipe.notes)
+        if wanted:
             recipe.packages.append(wanted)
 
 

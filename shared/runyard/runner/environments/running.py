@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
 from typing import IO, Any, Callable, Deque, Dict, List, NamedTuple, Optional, Tuple
@@ -45,11 +46,21 @@ class Outcome(NamedTuple):
 class Shop:
     """Where tools are run for one wish."""
 
-    def __init__(self, masker: Masker, say: Callable[[str], None], keep: Tuple[int, ...] = ()) -> None:
-        """``say(line)`` passes a masked line on; tools inherit the descriptors ``keep``, which are locks."""
+    def __init__(
+        self,
+        masker: Masker,
+        say: Callable[[str], None],
+        keep: Tuple[int, ...] = (),
+        leaving: Optional[threading.Event] = None,
+    ) -> None:
+        """``say(line)`` passes a masked line on; tools inherit the descriptors ``keep``, which are locks.
+
+        ``leaving`` is set when the builder is killed: what a tool then ended with says nothing.
+        """
         self.masker = masker
         self.say = say
         self._keep = keep
+        self._leaving = leaving
         self._libc = ctypes.CDLL(None)
 
     def run(
@@ -59,6 +70,7 @@ class Shop:
         stdin: bytes = b"",
         quiet: bool = False,
         seconds: Optional[float] = None,
+        files: Tuple[int, ...] = (),
     ) -> Outcome:
         """Run a tool to its end.
 
@@ -67,6 +79,7 @@ class Shop:
             environment: All its variables.
             stdin: What it reads; at most what a pipe takes (64 KB) is sure not to block.
             quiet: Whether its words are kept to ourselves.
+            files: Descriptors that it gets under the same numbers.
             seconds: After which it is ended; its code is then -9.
 
         Raises:
@@ -81,7 +94,7 @@ class Shop:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
-                pass_fds=self._keep,
+                pass_fds=self._keep + files,
                 preexec_fn=self._die_with_parent,  # noqa: PLW1509 - the one other thread holds no locks
             )
         except OSError as error:
@@ -98,11 +111,14 @@ class Shop:
             for line in _lines(child, child.stdout, seconds):
                 masked = self.masker(line)
                 lines.append(masked)
-                if not quiet and not masked.startswith(ANSWER):
+                if masked and not quiet and not masked.startswith(ANSWER):
                     self.say(masked)
         finally:
             _end_session(child)
-        return Outcome(child.wait(), list(lines))
+        code = child.wait()
+        while self._leaving is not None and self._leaving.is_set():
+            time.sleep(1.0)  # another thread kills this process
+        return Outcome(code, list(lines))
 
     def _die_with_parent(self) -> None:
         self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

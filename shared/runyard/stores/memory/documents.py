@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from runyard.ports.computes import Compute
 from runyard.ports.webhooks import Webhook
@@ -70,8 +71,10 @@ class MemoryWebhookStore:
 class MemorySecrets:
     """:class:`~runyard.ports.secrets.Secrets` in a dictionary."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._values: dict[str, str] = {}
+        self._changed: dict[str, float] = {}
 
     def get(self, name: str) -> str | None:
         """The value, or ``None``."""
@@ -80,10 +83,15 @@ class MemorySecrets:
     def set(self, name: str, value: str) -> None:
         """Create or replace; see the port."""
         self._values[check_secret(name)] = value
+        self._changed[name] = self._now()
 
     def names(self) -> Sequence[str]:
         """The names, sorted; never the values."""
         return sorted(self._values)
+
+    def changed(self, name: str) -> float | None:
+        """When it was last set; ``None`` if it is not there."""
+        return self._changed.get(name) if name in self._values else None
 
     def remove(self, name: str) -> bool:
         """Remove; whether it was there."""

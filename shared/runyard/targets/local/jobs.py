@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from runyard.errors import UnsupportedError
-from runyard.ports import Job, Plan
-from runyard.runconfig.docker_arguments import read_arguments
+from runyard.ports import Job, Plan, Secrets, kept_of, user_secret
+from runyard.runner.containers.arguments import read_arguments
+from runyard.runner.problems import Problem
+from runyard.runner.sealed import MASK, at, pointer_to
 from runyard.runs.identity import remote_name
-from runyard.runs.model import Handle, JobSpec, SnapshotRef
+from runyard.runs.model import EnvironmentSpec, Handle, JobSpec, SnapshotRef
 from runyard.targets.local.options import LocalOptions
 
 KIND: Final = "local"
@@ -38,29 +40,30 @@ def make_plan(job: Job) -> Plan:
         "script": spec.script,
         "arguments": list(spec.arguments),
         "interpreter": _interpreter(spec, options),
-        "environment_variables": dict(spec.environment_variables),
+        "environment_variables": {**spec.environment_variables, **dict.fromkeys(spec.secrets, MASK)},
         "node_count": 1,
         "gpu": job.slot % options.gpus if options.gpus else None,
         "max_duration": spec.max_duration,
         "grace": options.grace,
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
-        "environment": _environment(spec, options),
+        "environment": environment_record(spec.environment, options) if spec.environment is not None else None,
         "container": _container(spec, options),
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
     }
+    if run.secret:
+        request["secret"] = run.secret
+    if spec.secrets:
+        request["secrets"] = dict(spec.secrets)
     handle = Handle(kind=KIND, compute=compute.name, id=f"{run.id}/{job.attempt}")
     return Plan(
         kind=KIND, compute=compute.name, run_id=run.id, attempt=job.attempt, name=name, request=request, handle=handle
     )
 
 
-def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
+def environment_record(wish: EnvironmentSpec, options: LocalOptions) -> dict[str, object]:
     """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it, and what people are told of it."""
-    wish = spec.environment
-    if wish is None:
-        return None
     return {
         "conda": wish.conda,
         "policy": wish.policy,
@@ -84,21 +87,23 @@ def _container(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None
     """The container, as :mod:`runyard.runner.containers` reads it.
 
     Raises:
-        RunconfigError: if its arguments are not allowed.
+        UnsupportedError: if its arguments are not allowed.
     """
     wanted = spec.container
     if wanted is None:
         return None
-    read = read_arguments(wanted.arguments, options.docker_arguments)
+    try:
+        read_arguments(wanted.arguments, options.docker_arguments, MASK)
+    except Problem as problem:
+        raise UnsupportedError(problem.message) from None
     return {
         "engine": options.docker,
         "network": options.docker_network,
         "cache": options.environments,
         "image": wanted.image,
         "dockerfile": wanted.dockerfile,
-        "options": list(read.options),
-        "variables": read.variables,
-        "inherit": list(read.inherited),
+        "arguments": list(wanted.arguments),
+        "allowed": list(options.docker_arguments),
         "gpu": wanted.gpu,
         "shm_size": wanted.shm_size,
         "shared_volumes": wanted.shared_volumes,
@@ -127,11 +132,28 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     return spec, snapshot
 
 
-def record_of(plan: Plan, root: Path) -> Mapping[str, Any]:
-    """The record to send: the plan's request with the path of the snapshot."""
+def record_of(plan: Plan, root: Path, concealed: Iterable[str] = ()) -> dict[str, Any]:
+    """The record to send: the plan's request with the path of the snapshot, and the places of what is masked in it."""
     record = dict(plan.request)
     record["snapshot"] = os.path.join(root, str(record["snapshot"]))  # noqa: PTH118 - four times as fast, and hot
+    if places := sorted(concealed):
+        record["concealed"] = places
     return record
+
+
+def secrets_of(plan: Plan, secrets: Secrets) -> dict[str, Any]:
+    """What the plan's request shows masked, by JSON pointers into it.
+
+    Raises:
+        ConfigError: if the run's secrets are gone, or one that its run configuration names is not there.
+    """
+    request: Any = plan.request
+    kept = kept_of(secrets, request.get("secret", ""), plan.run_id)
+    # The request has those fields of the job that matter here under their own names.
+    found = {pointer: value for pointer, value in kept.spec.items() if at(request, pointer) == MASK}
+    for variable, name in request.get("secrets", {}).items():
+        found[pointer_to("environment_variables", variable)] = user_secret(secrets, name, variable)
+    return found
 
 
 @lru_cache(maxsize=4096)

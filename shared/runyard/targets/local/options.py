@@ -13,7 +13,7 @@ from typing import Final
 
 from runyard.errors import ConfigError
 from runyard.ports import Compute
-from runyard.runconfig.docker_arguments import wrong_flag
+from runyard.runner.containers.arguments import wrong_flag
 
 DEFAULT_GRACE: Final = 10.0
 """Seconds between TERM and KILL when a script has run for its maximum duration."""
