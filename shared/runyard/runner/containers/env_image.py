@@ -28,6 +28,8 @@ TOOLS = "/runyard/tools"
 _BRINGS = ("uv", "micromamba")
 """Programs without dependencies of their own, which the container gets from this machine."""
 _SETTINGS = ("PIP_", "UV_", "CONDA_", "MAMBA_", "RATTLER_", "SSL_CERT_", "REQUESTS_CA_BUNDLE")
+_LOCAL = ("/", "~", ".", "file:")
+_CACHES = ("_CACHE_DIR", "_DIR", "_PREFIX", "_EXE", "_ROOT")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
 
 
@@ -169,12 +171,16 @@ class EnvironmentImage:
         return message if "ready" in message or "problem" in message else {}
 
     def _settings(self) -> Dict[str, str]:
-        host = self._engine.environment
-        settings = {
-            name: value for name, value in host.items() if name.startswith(_SETTINGS) or name.lower() in _PROXIES
-        }
-        for name in ("UV_CACHE_DIR", "PIP_CACHE_DIR", "UV_PYTHON_INSTALL_DIR", "CONDA_PREFIX", "PIP_CONFIG_FILE"):
-            settings.pop(name, None)  # folders of this machine
+        """What pip, uv and conda's tools are told by variables here, but for what lies in folders of this machine."""
+        settings = {}
+        for name, value in self._engine.environment.items():
+            if not name.startswith(_SETTINGS) and name.lower() not in _PROXIES:
+                continue
+            if any(word.startswith(_LOCAL) for word in value.replace(",", " ").split()):
+                if not name.endswith(_CACHES):
+                    self._teller.line("%s names files of this machine: it does not count in the image" % name)
+            else:
+                settings[name] = value
         path = self._python.get("path") or os.defpath
         return dict(settings, PATH=path + os.pathsep + TOOLS, HOME="/root", UV_NO_CACHE="1", PIP_NO_CACHE_DIR="1")
 
