@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from runyard.reconcile import reconcile, sweep, sweep_secrets
+from runyard.schedule import fire_due
 from runyard.services import current
 
 blueprint = func.Blueprint()
@@ -24,3 +25,11 @@ def sweep_drops(timer: func.TimerRequest) -> None:
     del timer
     sweep(current().ports)
     sweep_secrets(current().ports)
+
+
+@blueprint.function_name("schedules")
+@blueprint.timer_trigger(arg_name="timer", schedule="*/15 * * * * *")
+def fire_schedules(timer: func.TimerRequest) -> None:
+    """Make the runs of schedules whose time has come."""
+    del timer
+    fire_due(current().ports)

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from runyard.ports import BlobStore, ComputeStore, Gates, Queue, RunStore, Secrets, WebhookStore
+from runyard.ports import (
+    BlobStore,
+    ComputeStore,
+    Gates,
+    MarkStore,
+    Queue,
+    RunStore,
+    ScheduleStore,
+    Secrets,
+    WebhookStore,
+)
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import (
     FaultyPorts,
@@ -17,8 +27,10 @@ from runyard.testing import (
     MemoryBlobStore,
     MemoryComputeStore,
     MemoryGates,
+    MemoryMarkStore,
     MemoryQueue,
     MemoryRunStore,
+    MemoryScheduleStore,
     MemorySecrets,
     MemoryWebhookStore,
     OnlyTargets,
@@ -38,6 +50,8 @@ class Stores:
     blobs: BlobStore
     computes: ComputeStore
     webhooks: WebhookStore
+    schedules: ScheduleStore
+    marks: MarkStore
     secrets: Secrets
 
 
@@ -50,6 +64,8 @@ def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
+        schedules=MemoryScheduleStore(),
+        marks=MemoryMarkStore(),
         secrets=MemorySecrets(),
     )
 
@@ -67,6 +83,8 @@ def wrapped(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         blobs=ports.blobs,
         computes=ports.computes,
         webhooks=ports.webhooks,
+        schedules=ports.schedules,
+        marks=ports.marks,
         secrets=ports.secrets,
     )
 
@@ -81,6 +99,8 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
         )
 
@@ -131,6 +151,16 @@ def computes(stores: Stores) -> ComputeStore:
 @pytest.fixture
 def webhooks(stores: Stores) -> WebhookStore:
     return stores.webhooks
+
+
+@pytest.fixture
+def schedules(stores: Stores) -> ScheduleStore:
+    return stores.schedules
+
+
+@pytest.fixture
+def marks(stores: Stores) -> MarkStore:
+    return stores.marks
 
 
 @pytest.fixture

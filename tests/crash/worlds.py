@@ -51,6 +51,8 @@ class EmbeddedWorld:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
             clock=self.clock,
             targets=OnlyTargets(self.target),

@@ -66,7 +66,7 @@ def instrument(assassin: Assassin) -> None:
 
     def stores(root: Path, clock: Clock | None = None) -> EmbeddedStores:
         found = open_stores(root, clock)
-        names = ("runs", "gates", "queue", "blobs", "computes", "webhooks", "secrets")
+        names = ("runs", "gates", "queue", "blobs", "computes", "webhooks", "schedules", "marks", "secrets")
         inner = Ports(**{name: getattr(found, name) for name in names}, clock=found.clock, targets=OnlyTargets())
         passing = Steps(inner=inner, hook=assassin).ports
         return replace(found, **{name: getattr(passing, name) for name in names})

@@ -67,6 +67,8 @@ class Yard:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
             clock=stores.clock,
             targets=_NoTargets(),

@@ -42,6 +42,8 @@ class EmbeddedHouse(House):
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             secrets=stores.secrets,
             clock=self.clock,
             targets=FakeTargets({"fake": self.target}),

@@ -80,11 +80,37 @@ def whole_request(ports: Ports, run: Run) -> dict[str, object]:
 
 def concealed_template(ports: Ports, webhook: Webhook) -> Webhook:
     """A webhook as its row may hold it, once what its template masks is among the secrets."""
-    submission, values = _without(webhook.submission, _OPEN, ())
-    name = f"{_OF_TEMPLATE}{webhook.name}"
+    submission, secret = concealed_submission(ports, webhook.submission, f"{_OF_TEMPLATE}{webhook.name}")
+    return replace_webhook(webhook, submission=submission, template_secret=secret)
+
+
+def concealed_submission(ports: Ports, submission: Mapping[str, object], name: str) -> tuple[dict[str, object], str]:
+    """A template as a row may hold it, and the name of the secret that holds what is masked; empty if nothing is.
+
+    Args:
+        ports: The outside.
+        submission: The whole template.
+        name: Of the secret: one that no other row has, as it is never changed.
+    """
+    masked, values = _without(submission, _OPEN, ())
     if values:
         ports.secrets.set(name, msgspec.json.encode(values).decode())
-    return replace_webhook(webhook, submission=submission, template_secret=name if values else "")
+    return masked, name if values else ""
+
+
+def whole_submission(ports: Ports, submission: Mapping[str, object], name: str, whose: str) -> dict[str, object]:
+    """A template as it was given; ``whose`` says so in the error.
+
+    Raises:
+        ConfigError: if its secrets are gone.
+    """
+    if not name:
+        return dict(submission)
+    text = ports.secrets.get(name)
+    try:
+        return dict(reveal(submission, msgspec.json.decode(text or "", type=dict[str, Any])))
+    except (msgspec.DecodeError, UnfitError):
+        raise ConfigError(f"the secrets of the template of {whose} are missing; define it again") from None
 
 
 def whole_template(ports: Ports, webhook: Webhook) -> dict[str, object]:
@@ -93,16 +119,7 @@ def whole_template(ports: Ports, webhook: Webhook) -> dict[str, object]:
     Raises:
         ConfigError: if its secrets are gone.
     """
-    if not webhook.template_secret:
-        return webhook.submission
-    text = ports.secrets.get(webhook.template_secret)
-    try:
-        values = msgspec.json.decode(text or "", type=dict[str, Any])
-        return dict(reveal(webhook.submission, values))
-    except (msgspec.DecodeError, UnfitError):
-        raise ConfigError(
-            f"the secrets of the template of webhook {webhook.name!r} are missing; define the webhook again"
-        ) from None
+    return whole_submission(ports, webhook.submission, webhook.template_secret, f"webhook {webhook.name!r}")
 
 
 def _concealed_job(spec: JobSpec | None, marked: Iterable[str]) -> tuple[JobSpec | None, dict[str, Any]]:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from runyard.api import (
     computes,
     drain,
+    drops,
     faults,
     files,
     logs,
@@ -17,6 +18,7 @@ from runyard.api import (
     parts,
     queues,
     runs,
+    schedules,
     secrets,
     service,
     uploads,
@@ -39,7 +41,22 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
     )
     app.state.get_services = get_services
     faults.install(app)
-    for module in (uploads, parts, runs, logs, files, computes, drain, webhooks, queues, secrets, service, page):
+    for module in (
+        uploads,
+        parts,
+        runs,
+        logs,
+        files,
+        computes,
+        drain,
+        webhooks,
+        schedules,
+        drops,
+        queues,
+        secrets,
+        service,
+        page,
+    ):
         app.include_router(module.router)
     guard = Guard(app, get_token=token)
     app.state.is_known = guard.is_known

@@ -22,9 +22,11 @@ from runyard.cli import (
     outcome,
     queue,
     runs,
+    schedule,
     secret,
     service,
     submit,
+    sweep,
     up,
     webhook,
     why,
@@ -86,9 +88,9 @@ def before_any_command(
     remember_root(root)
 
 
-for module in (up, drain, submit, runs, why, events, logs, control, files):
+for module in (up, drain, submit, runs, why, events, logs, control, files, sweep):
     module.register(app)
-for group in (config, compute, env, secret, webhook, queue):
+for group in (config, compute, env, secret, webhook, schedule, queue):
     app.add_typer(group.app)
 service.register(app)
 

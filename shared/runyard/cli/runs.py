@@ -186,6 +186,8 @@ def metrics(
         return
     for problem in values["problems"]:
         say(problem)
+    if values["params"]:
+        print_table(("PARAM", "VALUE"), [(shortened(name), value[:60]) for name, value in values["params"].items()])
     if not values["metrics"]:
         say(f"{found} has logged no metrics")
         return

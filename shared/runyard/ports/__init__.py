@@ -10,8 +10,10 @@ from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
 from runyard.ports.kept import kept_of, user_secret
+from runyard.ports.marks import MarkStore, StartMark
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
+from runyard.ports.schedules import Schedule, ScheduleStore, Skipped
 from runyard.ports.secrets import Secrets
 from runyard.ports.target import (
     Absent,
@@ -44,6 +46,7 @@ __all__ = [
     "Gates",
     "Job",
     "LogChunk",
+    "MarkStore",
     "Message",
     "Observation",
     "Page",
@@ -53,8 +56,12 @@ __all__ = [
     "Queue",
     "RunStore",
     "Running",
+    "Schedule",
+    "ScheduleStore",
     "Secrets",
+    "Skipped",
     "Slot",
+    "StartMark",
     "TargetContext",
     "Targets",
     "Unreachable",

@@ -8,8 +8,10 @@ from runyard.ports.blobs import BlobStore
 from runyard.ports.clock import Clock
 from runyard.ports.computes import ComputeStore
 from runyard.ports.gates import Gates
+from runyard.ports.marks import MarkStore
 from runyard.ports.queue import Queue
 from runyard.ports.runs import RunStore
+from runyard.ports.schedules import ScheduleStore
 from runyard.ports.secrets import Secrets
 from runyard.ports.target import Targets
 from runyard.ports.webhooks import WebhookStore
@@ -25,6 +27,8 @@ class Ports:
     blobs: BlobStore
     computes: ComputeStore
     webhooks: WebhookStore
+    schedules: ScheduleStore
+    marks: MarkStore
     secrets: Secrets
     clock: Clock
     targets: Targets

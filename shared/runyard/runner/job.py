@@ -5,7 +5,18 @@ from typing import Any, Dict, List, Mapping, Optional
 from .problems import Problem
 from .sealed import MASK, UnfitError, reveal
 
-_TEXTS = ("name", "run", "experiment", "compute", "framework", "script", "interpreter", "snapshot", "snapshot_etag")
+_TEXTS = (
+    "name",
+    "run",
+    "experiment",
+    "compute",
+    "framework",
+    "communicator",
+    "script",
+    "interpreter",
+    "snapshot",
+    "snapshot_etag",
+)
 
 _TELLING = 4
 """Characters from which on a secret is looked for in texts: a shorter one stands in many by chance."""
@@ -26,6 +37,7 @@ class Job:
         self.experiment: str = record.get("experiment", "")
         self.compute: str = record.get("compute", "")
         self.framework: str = record.get("framework", "Python")
+        self.communicator: str = record.get("communicator", "None")
         self.script: str = record.get("script", "")
         self.arguments: List[str] = record.get("arguments", [])
         self.interpreter: str = record.get("interpreter", "")

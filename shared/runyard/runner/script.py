@@ -11,6 +11,9 @@ from .places import LOG_FOLDER, Places
 from .problems import Problem
 from .surroundings import Surroundings
 
+MLFLOW_STORE = "runyard://run"
+"""The tracking store that the hook brings: MLflow finds it by its scheme."""
+
 
 def command(job: Job, work: str, environment: Mapping[str, str], interpreter: str = "") -> List[str]:
     """``[interpreter, script, *arguments]``, exactly as one would type it in the unpacked snapshot.
@@ -99,12 +102,16 @@ def variables(
     made.setdefault("PYTHONUNBUFFERED", "1")  # a log that is looked at while the script runs
     made[RUN_VARIABLE] = job.run
     made[ATTEMPT_VARIABLE] = str(job.attempt)
+    made["AZUREML_ROOT_RUN_ID"] = job.run
+    made.pop("AZUREML_RUN_TOKEN", None)  # with a token of somewhere else the SDK would call a service for this run
     made["AZUREML_ARM_PROJECT_NAME"] = job.experiment
     made["AZUREML_OUTPUT_DIRECTORY"] = "./outputs"
     made["AZUREML_LOGDIRECTORY_PATH"] = LOG_FOLDER
     made["AZUREML_TARGET_TYPE"] = "local"
     made["AZUREML_FRAMEWORK"] = job.framework
+    made["AZUREML_COMMUNICATOR"] = job.communicator
     made["AZUREML_NODE_COUNT"] = str(job.node_count)
+    made["RUNYARD_COMPUTE"] = job.compute
     made["RUNYARD_METRICS"] = places.metrics
     made["RUNYARD_OUTPUTS"] = places.work + "/outputs"
     if job.gpu is not None:
@@ -112,4 +119,8 @@ def variables(
     if hook and job.hook:
         before = made.get("PYTHONPATH")
         made["PYTHONPATH"] = hook + os.pathsep + before if before else hook
+        # A store that the user named gets what his script logs. No run id goes with ours: a script that calls
+        # mlflow.set_tracking_uri() would look for it in a store that knows nothing of it.
+        if made.setdefault("MLFLOW_TRACKING_URI", MLFLOW_STORE) == MLFLOW_STORE:
+            made.pop("MLFLOW_RUN_ID", None)
     return around.led(made) if around is not None else made

@@ -10,6 +10,7 @@ from .attempt import Attempt
 from .hunt import reap_orphans
 from .job import Job
 from .loop import Loop
+from .places import is_source
 from .trash import Trash
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def install_hook(folder: str) -> str:
 def _files_in(base: str) -> Iterator[Tuple[str, bytes]]:
     for folder, _, names in os.walk(base):
         for name in names:
-            if name.endswith(".py"):
+            if is_source(name):
                 path = os.path.join(folder, name)
                 with open(path, "rb") as stream:
                     yield os.path.relpath(path, base), stream.read()

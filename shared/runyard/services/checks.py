@@ -14,12 +14,15 @@ from typing import Final
 
 from runyard.computes import ComputeView, overview
 from runyard.errors import RunyardError
-from runyard.ports import Ports
-from runyard.reconcile import alarms
+from runyard.ports import Ports, Query
+from runyard.reconcile import DROP_CONTAINER, alarms
+from runyard.reconcile.alarm import lasting
 from runyard.services.check import Check
 
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
+LOOKED: Final = 1000
+"""Runs of which it is told how many were found by the sweep only."""
 SILENT: Final = 60.0
 """Seconds without a heartbeat of the supervisor, which comes every 10, after which it is told that it may hang."""
 _AGAIN: Final = "mend that, then run doctor again"
@@ -31,6 +34,7 @@ def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
         ("python", _python),
         ("stores", lambda: _stores(ports)),
         ("alarms", lambda: _alarms(ports, root)),
+        ("drops", lambda: _drops(ports)),
         ("computes", lambda: _computes(ports)),
     ]
     if root is not None:
@@ -91,6 +95,22 @@ def _alarms(ports: Ports, root: Path | None) -> Iterator[Check]:
         yield Check(name=alarm.name, ok=False, detail=alarm.detail, fix=alarm.fix)
     if not found:
         yield Check(name="alarms", ok=True, detail="none: nothing is stuck, overdue or undeliverable")
+
+
+def _drops(ports: Ports) -> Iterator[Check]:
+    """How reliable the events of the drop folder are."""
+    mark = ports.marks.get(DROP_CONTAINER)
+    if mark is None:
+        yield Check(name="drops", ok=True, detail=f"{DROP_CONTAINER} is not watched yet; a host begins")
+        return
+    detail = f"{mark.missed:,} snapshots raised no event and were found by the sweep"
+    if mark.missed_at is not None:
+        detail += f", the last {lasting(ports.clock.now() - mark.missed_at)} ago"
+    dropped = [run for run in ports.runs.list(Query(limit=LOOKED)).runs if run.origin.source == "blob"]
+    late = sum(run.origin.event_id == "sweep" for run in dropped)
+    if late:
+        detail += f"; of the newest {len(dropped):,} that were dropped, {late:,} ({late / len(dropped):.1%})"
+    yield Check(name="drops", ok=True, detail=detail)
 
 
 def _computes(ports: Ports) -> Iterator[Check]:

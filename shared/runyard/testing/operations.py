@@ -33,6 +33,8 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
     "blobs": frozenset({"put", "stage", "commit", "drop", "append", "delete"}),
     "computes": frozenset({"put", "remove", "set_alias"}),
     "webhooks": frozenset({"put", "remove"}),
+    "schedules": frozenset({"put", "remove"}),
+    "marks": frozenset({"begin", "count"}),
     "secrets": frozenset({"set", "remove"}),
     "target": frozenset({"prepare", "submit", "submit_many", "void", "cancel", "cleanup", "forget"}),
 }
@@ -45,6 +47,8 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "blobs": frozenset({"head", "open", "staged", "list", "link", "stream"}),
     "computes": frozenset({"get", "list", "aliases"}),
     "webhooks": frozenset({"get", "list"}),
+    "schedules": frozenset({"get", "list", "due"}),
+    "marks": frozenset({"get"}),
     "secrets": frozenset({"get", "names", "changed"}),
     "target": frozenset({"check", "plan", "poll", "logs", "close"}),
 }

@@ -168,10 +168,12 @@ def _ask_rattler(
     place = os.path.abspath(__file__)
     for _ in package.split(".") + [""]:
         place = os.path.dirname(place)
-    code = "import sys; sys.path.insert(0, %r); from %s.rattler_part import main; sys.exit(main())" % (place, package)
+    code = "import sys; sys.path.insert(0, %r); from %s.rattler_part import main; main()" % (place, package)
     outcome = shop.run([tool.path, "-E", "-c", code], environment, json.dumps(wanted).encode(), quiet)
+    answers = [line for line in outcome.lines if line.startswith(ANSWER)]
+    lines = [line for line in outcome.lines if not line.startswith(ANSWER)]
     try:
-        answer = json.loads(outcome.lines[-1].lstrip(ANSWER))
+        answer = json.loads(answers[-1][len(ANSWER) :])
     except (IndexError, ValueError):
         answer = {"error": "py-rattler ended with exit code %d" % outcome.code}
-    return outcome._replace(lines=outcome.lines[:-1]), answer
+    return outcome._replace(lines=lines), answer

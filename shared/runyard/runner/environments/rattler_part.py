@@ -17,8 +17,8 @@ LIMIT = 20
 """Seconds that a channel may take to answer."""
 
 
-def main() -> int:
-    """Do what stdin says."""
+def main() -> None:
+    """Do what stdin says, and end the process."""
     wanted = json.load(sys.stdin)
     loop = asyncio.new_event_loop()
     work = {"probe": _probe, "install": _install}[wanted["do"]]
@@ -30,7 +30,8 @@ def main() -> int:
         loop.close()
     sys.stdout.write("\n" + ANSWER + json.dumps(answer) + "\n")
     sys.stdout.flush()
-    return 0 if "ok" in answer else 1
+    # The library's threads may still run, and would meet an interpreter that is being taken down.
+    os._exit(0 if "ok" in answer else 1)
 
 
 def sources(rattler: Any, names: List[str]) -> List[Any]:
@@ -90,4 +91,4 @@ def _last_cause(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -85,6 +85,26 @@ class Shop:
         Raises:
             Problem: if it cannot be started.
         """
+        child = self._start(argv, environment, stdin, files)
+        lines: Deque[str] = deque(maxlen=_KEPT)
+        assert child.stdout is not None
+        try:
+            for line in _lines(child, child.stdout, seconds):
+                masked = self.masker(line)
+                lines.append(masked)
+                if masked and not quiet and not masked.startswith(ANSWER):
+                    self.say(masked)
+        finally:
+            _end_session(child)
+        code = child.wait()
+        child.stdout.close()
+        while self._leaving is not None and self._leaving.is_set():
+            time.sleep(1.0)  # another thread kills this process
+        return Outcome(code, list(lines))
+
+    def _start(
+        self, argv: List[str], environment: Dict[str, str], stdin: bytes, files: Tuple[int, ...]
+    ) -> "subprocess.Popen[bytes]":
         try:
             child = subprocess.Popen(
                 argv,
@@ -105,20 +125,7 @@ class Shop:
                 child.stdin.close()
             except BrokenPipeError:
                 pass  # it ended without reading; its code tells
-        lines: Deque[str] = deque(maxlen=_KEPT)
-        assert child.stdout is not None
-        try:
-            for line in _lines(child, child.stdout, seconds):
-                masked = self.masker(line)
-                lines.append(masked)
-                if masked and not quiet and not masked.startswith(ANSWER):
-                    self.say(masked)
-        finally:
-            _end_session(child)
-        code = child.wait()
-        while self._leaving is not None and self._leaving.is_set():
-            time.sleep(1.0)  # another thread kills this process
-        return Outcome(code, list(lines))
+        return child
 
     def _die_with_parent(self) -> None:
         self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

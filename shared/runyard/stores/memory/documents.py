@@ -1,11 +1,14 @@
-"""Computes, webhooks and secrets in memory."""
+"""Computes, webhooks, start marks and secrets in memory."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from threading import RLock
 
 from runyard.ports.computes import Compute
+from runyard.ports.marks import StartMark
 from runyard.ports.webhooks import Webhook
 from runyard.stores.names import check_secret
 
@@ -66,6 +69,29 @@ class MemoryWebhookStore:
     def remove(self, name: str) -> bool:
         """Remove; whether it was there."""
         return self._webhooks.pop(name, None) is not None
+
+
+class MemoryMarkStore:
+    """A :class:`~runyard.ports.marks.MarkStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._marks: dict[str, StartMark] = {}
+
+    def begin(self, container: str, since: float) -> StartMark:
+        """Set the mark, if there is none; see the port."""
+        with self._lock:
+            return self._marks.setdefault(container, StartMark(container=container, since=since))
+
+    def get(self, container: str) -> StartMark | None:
+        """The mark, or ``None``."""
+        return self._marks.get(container)
+
+    def count(self, container: str, missed: int, at: float) -> None:
+        """Add to what the sweep found; see the port."""
+        with self._lock:
+            if (mark := self._marks.get(container)) is not None:
+                self._marks[container] = replace(mark, missed=mark.missed + missed, missed_at=at)
 
 
 class MemorySecrets:
