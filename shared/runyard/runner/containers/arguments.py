@@ -65,7 +65,7 @@ def read_arguments(arguments: Sequence[str], more: Iterable[str] = (), mask: str
     options: List[str] = []
     variables: Dict[str, str] = {}
     inherited: List[str] = []
-    for name, value in _pairs([each for each in arguments if each != mask or not mask], allowed):
+    for name, value in _pairs(arguments, allowed, mask):
         if name == "--env":
             variable, equals, text = (value or "").partition("=")
             if mask and value == mask:
@@ -92,9 +92,11 @@ def wrong_flag(flag: str) -> str:
     return "%s is set by Runyard itself" % flag if flag in OURS else ""
 
 
-def _pairs(arguments: Sequence[str], allowed: FrozenSet[str]) -> Iterator[Tuple[str, Optional[str]]]:
+def _pairs(arguments: Sequence[str], allowed: FrozenSet[str], mask: str) -> Iterator[Tuple[str, Optional[str]]]:
     words = iter(_words(arguments))
     for word in words:
+        if mask and word == mask:
+            continue
         name, equals, text = word.partition("=")
         if name[:2] in SHORT and not name.startswith("--"):
             text = word[3:] if word[2:3] == "=" else word[2:]

@@ -165,6 +165,14 @@ class Engine:
         said = answer.error.lower()
         return answer.code != 0 and (answer.code == -1 or any(text in said for text in _SILENT + _DENIED))
 
+    def version(self) -> str:
+        """The engine's version.
+
+        Raises:
+            Problem: if it is not there, does not answer, or does not let us in.
+        """
+        return self.must("asking the engine", ["version", "--format", "{{.Server.Version}}"], timeout=10.0).strip()
+
     def inspect(self, kind: str, name: str) -> Optional[Dict[str, Any]]:
         """What the engine knows of a ``container`` or an ``image``; ``None`` if there is none.
 

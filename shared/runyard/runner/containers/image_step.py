@@ -11,6 +11,9 @@ from ..problems import Problem
 
 _LONGEST = 120
 """Characters of what is being done, for hosts."""
+NO_GPU = (
+    "a GPU is asked for, and the compute has none: the container gets none; the compute's option gpus says how many"
+)
 TIMES = 3
 """How often a builder is started whose predecessor was killed."""
 
@@ -36,8 +39,9 @@ class ImageStep(Step):
         """
         note = str((self.preparation.job.environment or {}).get("note") or "")
         self._notes = [note] if note else []
-        if note:
-            self.preparation.log.write(note)
+        if (self.preparation.job.container or {}).get("gpu") and self.preparation.job.gpu is None:
+            self._notes.append(NO_GPU)
+        self.preparation.log.write_all(self._notes)
         self._start()
         self.preparation.tell()
 
