@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import subprocess
 import threading
 import time
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 
 from runyard.runner.containers import vanished
+from runyard.runner.containers.engine import Engine as Client
+from runyard.runner.containers.keeping import list_images, prune_images
 from runyard.runs.model import EnvironmentSpec
 from tests.targets.container_house import PATIENCE, contained, engine, preparation, run, yard
 from tests.targets.engine import BASE, Engine
@@ -65,6 +68,13 @@ def test_an_environment_is_built_into_an_image_once(yard: House, engine: Engine)
     assert (0, 0) == (first.exit_code, second.exit_code), (first.error, preparation(yard, first))
     assert yard.log(first.handle).startswith(b"1.0 /opt/runyard/environments/")
     assert 1 == len(set(engine.images("runyard.environment")) - before)
+    listed = list_images(ours := Client("docker", os.environ), cache := str(yard.root.parent / "environments"))
+    assert [("environment", "aml_config/conda_dependencies.yml")] == [(each["kind"], each["source"]) for each in listed]
+    assert [] == prune_images(ours, cache, older_than=3600.0)
+    [kept] = prune_images(ours, cache, older_than=0.0, dry_run=True)
+    [gone] = prune_images(ours, cache, older_than=0.0)
+    assert (False, True) == (kept["removed"], gone["removed"]), gone["reason"]
+    assert before == set(engine.images("runyard.environment"))
     assert "was built in" in preparation(yard, first)
     assert "is reused" in preparation(yard, second)
 

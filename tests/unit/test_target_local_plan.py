@@ -114,8 +114,10 @@ def test_the_spelling_of_the_framework_does_not_matter() -> None:
     [
         (
             {"image": "x"},
-            "has the option 'image', which kind 'local' does not know; it knows interpreter, gpus, grace, environments, "
-            "resolver, docker, docker_network, docker_arguments, hook",
+            (
+                "has the option 'image', which kind 'local' does not know; it knows interpreter, gpus, grace, environments, "
+                "resolver, docker, docker_network, docker_arguments, hook"
+            ),
         ),
         ({"gpus": -1}, "the option 'gpus' is '-1'; it is a whole number from 0"),
         ({"gpus": True}, "the option 'gpus' is 'True'; it is a whole number from 0"),
