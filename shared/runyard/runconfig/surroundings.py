@@ -103,4 +103,5 @@ def container_of(config: RunConfiguration, meant: Meaning) -> ContainerSpec | No
         username=registry.username or "",
         password=registry.password or "",
         platform=f"{docker.platform.os}/{docker.platform.architecture}".lower(),
+        policy=config.runyard.legacy,
     )

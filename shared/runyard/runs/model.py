@@ -82,6 +82,8 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     platform: str = ""
     """``linux/amd64``; empty = the engine's own."""
+    policy: str = "nearest"
+    """As in :class:`EnvironmentSpec`, for a base image that is not published any more."""
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
