@@ -50,7 +50,7 @@ def index(wheels: Path) -> Iterator[Index]:
 
 def packages(*entries: str, **more: Any) -> EnvironmentSpec:
     """An environment of pip packages on the Python that runs the tests."""
-    return EnvironmentSpec(conda={"dependencies": [{"pip": list(entries)}]}, digest="", source="conda.yml", **more)
+    return EnvironmentSpec(conda={"dependencies": [{"pip": list(entries)}]}, source="conda.yml", **more)
 
 
 def local(wheels: Path, *entries: str, **more: Any) -> EnvironmentSpec:
@@ -211,7 +211,7 @@ def test_an_environment_that_may_not_be_built_is_an_error_until_it_is_there(
 
 def test_exact_makes_a_substitution_an_error(house: House, compute: Compute, wheels: Path) -> None:
     conda = {"dependencies": ["python=3.6.1.9", {"pip": ["--no-index", f"--find-links {wheels}", "tiny"]}]}
-    ended = house.run("", compute=compute, environment=EnvironmentSpec(conda=conda, digest="", policy="exact"))
+    ended = house.run("", compute=compute, environment=EnvironmentSpec(conda=conda, policy="exact"))
     assert (ended.outcome, ended.error_class) == ("failed", "config")
     assert "python=3.6.1.9" in ended.error
 
@@ -324,7 +324,7 @@ def test_variables_of_the_run_configuration_win_and_the_environments_programs_co
     handle = house.start(
         script,
         compute=compute,
-        environment=EnvironmentSpec(conda=conda, digest=""),
+        environment=EnvironmentSpec(conda=conda),
         environment_variables={"BOTH": "run", "PATH": "/usr/bin:/bin"},
     )
     assert house.ended(handle).exit_code == 0, house.log(handle)

@@ -50,8 +50,6 @@ class EnvironmentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     conda: dict[str, Any]
     """The normal form of the conda file (:func:`runyard.environment.conda_normal.normalised`); nothing in it = Python alone."""
-    digest: str
-    """SHA-256 (hex) of that form with its credentials, for people and for telling two apart."""
     policy: str = "nearest"
     """``nearest``: what is not there any more is replaced, and told; ``exact``: it is an error."""
     auto_prepare: bool = True
