@@ -22,6 +22,7 @@ from runyard.host import Host, HostOptions, running_host
 from runyard.ports import Ports
 from runyard.ports.target import ComputeTarget
 from runyard.stores.embedded.stores import EmbeddedStores
+from runyard.testing import MemoryCourier
 from tests.host_helpers import PATIENCE, eventually, write_app, zip_bytes
 
 QUEUES = """
@@ -67,6 +68,9 @@ class Yard:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            subscriptions=stores.subscriptions,
+            deliveries=stores.deliveries,
+            courier=MemoryCourier(),
             secrets=stores.secrets,
             clock=stores.clock,
             targets=_NoTargets(),

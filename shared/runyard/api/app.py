@@ -7,7 +7,21 @@ from collections.abc import Callable
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from runyard.api import computes, drain, faults, files, logs, page, parts, queues, runs, service, uploads, webhooks
+from runyard.api import (
+    computes,
+    drain,
+    faults,
+    files,
+    logs,
+    page,
+    parts,
+    queues,
+    runs,
+    service,
+    subscriptions,
+    uploads,
+    webhooks,
+)
 from runyard.api.guard import Guard
 from runyard.services import Services
 
@@ -25,7 +39,7 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
     )
     app.state.get_services = get_services
     faults.install(app)
-    for module in (uploads, parts, runs, logs, files, computes, drain, webhooks, queues, service, page):
+    for module in (uploads, parts, runs, logs, files, computes, drain, webhooks, subscriptions, queues, service, page):
         app.include_router(module.router)
     guard = Guard(app, get_token=token)
     app.state.is_known = guard.is_known

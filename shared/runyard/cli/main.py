@@ -18,6 +18,7 @@ from runyard.cli import (
     events,
     files,
     logs,
+    notify,
     outcome,
     queue,
     runs,
@@ -86,7 +87,7 @@ def before_any_command(
 
 for module in (up, drain, submit, runs, why, events, logs, control, files):
     module.register(app)
-for group in (config, compute, webhook, queue):
+for group in (config, compute, webhook, notify, queue):
     app.add_typer(group.app)
 service.register(app)
 

@@ -11,7 +11,8 @@ from runyard.cli.outcome import NOT_FOUND, say
 from runyard.cli.show import age, between, figure, local_time, print_fields, print_json, print_table, shortened, size
 
 if TYPE_CHECKING:
-    from runyard.api.shapes import RunDetails, RunPage, RunSummary
+    from runyard.api.shapes import RunDetails, RunPage
+    from runyard.runs.summary import RunSummary
     from runyard.sdk.client import Client
 
 Experiment = Annotated[str | None, typer.Option(help="Only runs of this experiment.")]

@@ -59,7 +59,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is an option
     if tag is not None:
         submission["tags"] = pairs(tag, "--tag")
     with connect(root) as client:
-        submission["snapshot"] = _snapshot(client, snapshot)
+        submission["snapshot"] = snapshot_of(client, snapshot)
         found = client.webhooks.add(name, secret=secret, submission=submission, kind=kind, events=event or [])
         url = (client.url or f"http://127.0.0.1:{PORT}") + found["path"]
     if json:
@@ -111,7 +111,8 @@ def _secret(file: Path | None) -> tuple[str, bool]:
     return (given, False) if given else (secrets.token_hex(32), True)
 
 
-def _snapshot(client: Client, text: str) -> object:
+def snapshot_of(client: Client, text: str) -> object:
+    """What a submission names: uploaded if it is here, else a reference."""
     from runyard.sdk.submitting import reference  # noqa: PLC0415 - pathspec and what it brings
 
     path = Path(text)

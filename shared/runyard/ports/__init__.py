@@ -8,10 +8,13 @@ from runyard.ports.blobs import BlobInfo, BlobReader, BlobStore
 from runyard.ports.bundle import Ports
 from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute, ComputeStore
+from runyard.ports.courier import Courier, Parcel, Receipt
+from runyard.ports.deliveries import Delivery, DeliveryStore, Try
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
 from runyard.ports.secrets import Secrets
+from runyard.ports.subscriptions import Subscription, SubscriptionStore
 from runyard.ports.target import (
     Absent,
     Capabilities,
@@ -38,6 +41,9 @@ __all__ = [
     "Compute",
     "ComputeStore",
     "ComputeTarget",
+    "Courier",
+    "Delivery",
+    "DeliveryStore",
     "Ended",
     "Gate",
     "Gates",
@@ -46,16 +52,21 @@ __all__ = [
     "Message",
     "Observation",
     "Page",
+    "Parcel",
     "Plan",
     "Ports",
     "Query",
     "Queue",
+    "Receipt",
     "RunStore",
     "Running",
     "Secrets",
     "Slot",
+    "Subscription",
+    "SubscriptionStore",
     "TargetContext",
     "Targets",
+    "Try",
     "Unreachable",
     "Waiting",
     "Webhook",

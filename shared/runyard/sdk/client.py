@@ -14,6 +14,7 @@ from runyard.sdk.connection import TIMEOUT, Connection
 from runyard.sdk.parts import Computes, Queues, Webhooks
 from runyard.sdk.root import default_root
 from runyard.sdk.runs import Runs
+from runyard.sdk.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     import httpx
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Client:
     """Talks to a service; use it as a context manager, or call :meth:`close`.
 
-    Its parts are ``runs``, ``computes``, ``webhooks`` and ``queues``.
+    Its parts are ``runs``, ``computes``, ``webhooks``, ``subscriptions`` and ``queues``.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Client:
         self.computes = Computes(self._connection)
         self.webhooks = Webhooks(self._connection)
         self.queues = Queues(self._connection)
+        self.subscriptions = Subscriptions(self._connection)
 
     @classmethod
     def connect(cls, root: Path | str | None = None, *, caller: str = "") -> Client:

@@ -15,6 +15,7 @@ from runyard.errors import ConfigError
 from runyard.ports import Clock, Ports, Queue, TargetContext
 from runyard.reconcile import AlarmLog, alarms, recover
 from runyard.services.checks import Check, run_checks, supervision
+from runyard.stores.courier import HttpCourier
 from runyard.stores.embedded import EmbeddedStores, SystemClock
 from runyard.targets.registry import Registry, known_kinds
 
@@ -97,6 +98,9 @@ def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
         blobs=stores.blobs,
         computes=stores.computes,
         webhooks=stores.webhooks,
+        subscriptions=stores.subscriptions,
+        deliveries=stores.deliveries,
+        courier=HttpCourier(),
         secrets=stores.secrets,
         clock=clock,
         targets=targets,

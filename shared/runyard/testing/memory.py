@@ -10,10 +10,13 @@ from runyard.stores.memory import (
     ManualClock,
     MemoryBlobStore,
     MemoryComputeStore,
+    MemoryCourier,
+    MemoryDeliveryStore,
     MemoryGates,
     MemoryQueue,
     MemoryRunStore,
     MemorySecrets,
+    MemorySubscriptionStore,
     MemoryWebhookStore,
 )
 
@@ -40,13 +43,17 @@ class OnlyTargets:
 def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
     """All ports in memory over the given targets; without ``clock``, on a :class:`ManualClock`."""
     clock = clock or ManualClock()
+    subscriptions = MemorySubscriptionStore()
     return Ports(
-        runs=MemoryRunStore(),
+        runs=MemoryRunStore(listened=subscriptions.any),
         gates=MemoryGates(),
         queue=MemoryQueue(clock),
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
+        subscriptions=subscriptions,
+        deliveries=MemoryDeliveryStore(),
+        courier=MemoryCourier(),
         secrets=MemorySecrets(),
         clock=clock,
         targets=targets,

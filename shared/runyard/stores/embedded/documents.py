@@ -19,7 +19,7 @@ _PUT = (
 )
 
 
-class _Documents(Generic[T]):
+class Documents(Generic[T]):
     """The documents of one kind; their JSON carries the schema number."""
 
     def __init__(self, database: Database, kind: str, form: type[T]) -> None:
@@ -28,18 +28,34 @@ class _Documents(Generic[T]):
         self._decode = msgspec.json.Decoder(form).decode
 
     def put(self, name: str, document: T) -> None:
+        """Create or replace."""
         row = (self._kind, name, msgspec.json.encode(document))
         self._database.write(lambda db: db.execute(_PUT, row).rowcount)
 
+    def first(self, name: str, document: T) -> T:
+        """Write it unless there is one; returns the one that is there then."""
+        row = (self._kind, name, msgspec.json.encode(document))
+        self._database.write(
+            lambda db: (
+                db.execute(
+                    "INSERT INTO documents (kind, name, document) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row
+                ).rowcount
+            )
+        )
+        return self.get(name) or document
+
     def get(self, name: str) -> T | None:
+        """By name."""
         rows = self._database.look("SELECT document FROM documents WHERE kind = ? AND name = ?", (self._kind, name))
         return self._decode(rows[0][0]) if rows else None
 
     def all(self) -> dict[str, T]:
+        """All, by name."""
         rows = self._database.read("SELECT name, document FROM documents WHERE kind = ? ORDER BY name", (self._kind,))
         return {name: self._decode(document) for name, document in rows}
 
     def remove(self, name: str) -> bool:
+        """Remove; whether it was there."""
         key = (self._kind, name)
         return self._database.write(
             lambda db: db.execute("DELETE FROM documents WHERE kind = ? AND name = ?", key).rowcount > 0
@@ -57,8 +73,8 @@ class EmbeddedComputeStore:
     """A :class:`~runyard.ports.computes.ComputeStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._computes = _Documents(database, "compute", Compute)
-        self._aliases = _Documents(database, "alias", _Alias)
+        self._computes = Documents(database, "compute", Compute)
+        self._aliases = Documents(database, "alias", _Alias)
 
     def put(self, compute: Compute) -> None:
         """Create or replace."""
@@ -92,7 +108,7 @@ class EmbeddedWebhookStore:
     """A :class:`~runyard.ports.webhooks.WebhookStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._webhooks = _Documents(database, "webhook", Webhook)
+        self._webhooks = Documents(database, "webhook", Webhook)
 
     def put(self, webhook: Webhook) -> None:
         """Create or replace."""

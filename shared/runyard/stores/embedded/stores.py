@@ -14,6 +14,7 @@ from runyard.stores.embedded.database import Database
 from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedWebhookStore
 from runyard.stores.embedded.files import no_room
 from runyard.stores.embedded.gates import EmbeddedGates
+from runyard.stores.embedded.notify import EmbeddedDeliveryStore, EmbeddedSubscriptionStore
 from runyard.stores.embedded.queue import EmbeddedQueue
 from runyard.stores.embedded.runs import EmbeddedRunStore
 from runyard.stores.embedded.secrets import FolderSecrets
@@ -33,6 +34,8 @@ class EmbeddedStores:
     blobs: FolderBlobs
     computes: EmbeddedComputeStore
     webhooks: EmbeddedWebhookStore
+    subscriptions: EmbeddedSubscriptionStore
+    deliveries: EmbeddedDeliveryStore
     secrets: FolderSecrets
     database: Database
 
@@ -65,6 +68,8 @@ class EmbeddedStores:
             blobs=FolderBlobs(root),
             computes=EmbeddedComputeStore(database),
             webhooks=EmbeddedWebhookStore(database),
+            subscriptions=EmbeddedSubscriptionStore(database),
+            deliveries=EmbeddedDeliveryStore(database),
             secrets=secrets,
             database=database,
         )

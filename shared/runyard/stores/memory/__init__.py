@@ -4,6 +4,7 @@ from runyard.stores.memory.blobs import MemoryBlobStore
 from runyard.stores.memory.clock import ManualClock
 from runyard.stores.memory.documents import MemoryComputeStore, MemorySecrets, MemoryWebhookStore
 from runyard.stores.memory.gates import MemoryGates
+from runyard.stores.memory.notify import MemoryCourier, MemoryDeliveryStore, MemorySubscriptionStore
 from runyard.stores.memory.queue import MemoryQueue
 from runyard.stores.memory.runs import MemoryRunStore
 
@@ -11,9 +12,12 @@ __all__ = [
     "ManualClock",
     "MemoryBlobStore",
     "MemoryComputeStore",
+    "MemoryCourier",
+    "MemoryDeliveryStore",
     "MemoryGates",
     "MemoryQueue",
     "MemoryRunStore",
     "MemorySecrets",
+    "MemorySubscriptionStore",
     "MemoryWebhookStore",
 ]
