@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from runyard.accept import accept
 from runyard.dispatch import dispatch
-from runyard.dispatch.wakes import BURIED, SUBMISSIONS, WATCH, dispatch_queue
+from runyard.dispatch.wakes import BURIED, FINISHED, NOTIFY, SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import LockLostError, RunyardError
+from runyard.notify import announce, deliver
 from runyard.ports import Message, Ports, Query
+from runyard.ports.deliveries import PENDING
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import bury, reconcile, sweep
 from runyard.runs.states import ENDINGS, check_move
@@ -23,7 +26,7 @@ TICK = 2.0
 LONGEST = 3000.0
 RECONCILE = 30.0
 SWEEP = 300.0
-QUEUES = (SUBMISSIONS, dispatch_queue("scripted"), WATCH, DEAD_LETTERS)
+QUEUES = (SUBMISSIONS, dispatch_queue("scripted"), WATCH, FINISHED, NOTIFY, DEAD_LETTERS)
 
 
 @dataclass
@@ -78,6 +81,8 @@ class Life:
             SUBMISSIONS: lambda m: accept(ports, m.body, message_id=m.id, enqueued=m.enqueued),
             dispatch_queue("scripted"): lambda m: dispatch(ports, m.body),
             WATCH: lambda m: watch(ports, m.body),
+            FINISHED: lambda m: announce(ports, m.body),
+            NOTIFY: lambda m: deliver(ports, m.body),
             DEAD_LETTERS: lambda m: bury(ports, m),
         }
         handlers[name](message)
@@ -98,10 +103,24 @@ class Life:
         runs = ports.runs.list(Query()).runs
         gates = ports.gates.list()
         quiet = all(not gate.taken and not gate.waiting and gate.next_at is None for gate in gates)
-        return bool(runs) and all(run.has_ended for run in runs) and quiet and not sum(ports.queue.counts().values())
+        told = not ports.runs.outbox(before=inf, most=1) and not ports.deliveries.list(state=PENDING)
+        return (
+            bool(runs)
+            and all(run.has_ended for run in runs)
+            and quiet
+            and told
+            and not sum(ports.queue.counts().values())
+        )
 
 
-def live(plot: Plot, make: MakeWorld, crash_at: tuple[int, Moment] | None, *, known_beforehand: bool) -> Life:
+def live(
+    plot: Plot,
+    make: MakeWorld,
+    crash_at: tuple[int, Moment] | None,
+    *,
+    known_beforehand: bool,
+    verdict: Callable[[Life], object] | None = None,
+) -> Life:
     """Lead one life, killed at ``crash_at``, and check it."""
     clock = ManualClock(start=1_000_000_000.0)
     target = ScriptedTarget(clock=clock, known_beforehand=known_beforehand)
@@ -112,7 +131,7 @@ def live(plot: Plot, make: MakeWorld, crash_at: tuple[int, Moment] | None, *, kn
     life = Life(plot, world, Steps(inner=world.open(), crash_at=crash_at), clock, target)
     try:
         life.lead()
-        check(life)
+        (verdict or check)(life)
     except Exception as error:
         error.add_note(tell(life, crash_at))
         raise
