@@ -9,17 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from runyard.ports import BlobStore, ComputeStore, Gates, Queue, RunStore, Secrets, WebhookStore
+from runyard.ports import (
+    BlobStore,
+    ComputeStore,
+    DeliveryStore,
+    Gates,
+    Queue,
+    RunStore,
+    Secrets,
+    SubscriptionStore,
+    WebhookStore,
+)
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import (
     FaultyPorts,
     ManualClock,
     MemoryBlobStore,
     MemoryComputeStore,
+    MemoryDeliveryStore,
     MemoryGates,
     MemoryQueue,
     MemoryRunStore,
     MemorySecrets,
+    MemorySubscriptionStore,
     MemoryWebhookStore,
     OnlyTargets,
     ShakyQueue,
@@ -38,18 +50,23 @@ class Stores:
     blobs: BlobStore
     computes: ComputeStore
     webhooks: WebhookStore
+    subscriptions: SubscriptionStore
+    deliveries: DeliveryStore
     secrets: Secrets
 
 
 @contextmanager
 def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
+    subscriptions = MemorySubscriptionStore()
     yield Stores(
-        runs=MemoryRunStore(),
+        runs=MemoryRunStore(listened=subscriptions.any),
         gates=MemoryGates(),
         queue=MemoryQueue(clock),
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
+        subscriptions=subscriptions,
+        deliveries=MemoryDeliveryStore(),
         secrets=MemorySecrets(),
     )
 
@@ -67,6 +84,8 @@ def wrapped(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         blobs=ports.blobs,
         computes=ports.computes,
         webhooks=ports.webhooks,
+        subscriptions=ports.subscriptions,
+        deliveries=ports.deliveries,
         secrets=ports.secrets,
     )
 
@@ -81,6 +100,8 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            subscriptions=stores.subscriptions,
+            deliveries=stores.deliveries,
             secrets=stores.secrets,
         )
 
@@ -136,3 +157,13 @@ def webhooks(stores: Stores) -> WebhookStore:
 @pytest.fixture
 def secrets(stores: Stores) -> Secrets:
     return stores.secrets
+
+
+@pytest.fixture
+def subscriptions(stores: Stores) -> SubscriptionStore:
+    return stores.subscriptions
+
+
+@pytest.fixture
+def deliveries(stores: Stores) -> DeliveryStore:
+    return stores.deliveries
