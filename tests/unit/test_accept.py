@@ -99,7 +99,14 @@ def test_a_late_copy_of_an_event_does_not_queue_a_finished_run_again() -> None:
         (snapshot(config=runconfig(framework="PySpark")), "PySpark"),
         (snapshot(config=runconfig(script="../out.py")), "script"),
         (snapshot(config="script: [unclosed"), "local.runconfig"),
-        (snapshot(config=json.dumps({"script": "train.py"})), "userManagedDependencies"),
+        (
+            snapshot(
+                config=json.dumps(
+                    {"script": "train.py", "environment": {"python": {"condaDependenciesFile": "aml_config/conda.yml"}}}
+                )
+            ),
+            "condaDependenciesFile is 'aml_config/conda.yml', and there is no such file in the snapshot; add it",
+        ),
     ],
 )
 def test_what_cannot_run_becomes_a_failed_run_with_one_sentence(data: bytes, sentence: str) -> None:

@@ -52,16 +52,6 @@ def test_what_the_event_says_comes_before_the_run_configuration() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (
-            "",
-            "environment.python.userManagedDependencies is false: preparing a Python environment is not available in this version",
-        ),
-        ("environment: {python: {interpreterPath: /x/python}}", "the script runs with /x/python"),
-        (USER_MANAGED + "docker: {useDocker: true}", "docker.useDocker is true"),
-        (
-            "environment: {python: {userManagedDependencies: true}, docker: {enabled: true}}",
-            "environment.docker.enabled is true",
-        ),
         (USER_MANAGED + "framework: PySpark", "framework is PySpark"),
         (USER_MANAGED + "communicator: OpenMpi", "communicator is OpenMpi"),
         (USER_MANAGED + "nodeCount: 2", "nodeCount is 2"),
@@ -71,6 +61,7 @@ def test_what_the_event_says_comes_before_the_run_configuration() -> None:
         (USER_MANAGED + "dataReferences: {a: {dataStoreName: s}}", "`dataReferences`"),
         (USER_MANAGED + "data: {a: {}}", "`data`"),
         (USER_MANAGED + "outputData: {a: {}}", "`outputData`"),
+        ("environment: {docker: {enabled: true, buildContext: {location: x}}}", "environment.docker.buildContext"),
     ],
 )
 def test_what_is_not_there_yet_is_refused_by_name(text: str, says: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
@@ -17,8 +18,7 @@ from runyard.ports import BlobInfo, Compute, Ports
 from runyard.runconfig.job import job_spec
 from runyard.runconfig.locate import choose, keeper
 from runyard.runconfig.meaning import meaning
-from runyard.runconfig.model import RunConfiguration
-from runyard.runconfig.read import parse_shared
+from runyard.runconfig.read import Files, parse_shared
 from runyard.runconfig.yaml12 import scalar_text
 from runyard.runs.model import JobSpec, SnapshotRef
 from runyard.snapshot.archive import Archive, open_archive
@@ -99,16 +99,18 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
         wanted = asked.runconfig if isinstance(asked.runconfig, str) else None
         archive = open_archive(reader.read, info.size, name=asked.name, keep=keeper(wanted))
         found = _find(ports, asked, info, archive)
-        config = _parse(found, archive)
+        files = _files(archive)
+        config = parse_shared(found.data, found.name, files=files)
+        spec = job_spec(
+            config,
+            found.origin,
+            script=asked.script,
+            arguments=asked.arguments,
+            environment_variables=asked.environment_variables,
+            files=files,
+        )
     finally:
         reader.close()
-    spec = job_spec(
-        config,
-        found.origin,
-        script=asked.script,
-        arguments=asked.arguments,
-        environment_variables=asked.environment_variables,
-    )
     target = asked.target or meaning(config).target
     compute = resolve_compute(ports, target)
     spec = replace(spec, fallback=tuple(_fallback(ports, name) for name in spec.fallback))
@@ -163,11 +165,12 @@ def _sidecar(ports: Ports, info: BlobInfo) -> _Config | None:
     return None
 
 
-def _parse(config: _Config, archive: Archive) -> RunConfiguration:
-    """Parse, reading the other files that a run configuration may name (``environment: path``) from the snapshot."""
+def _files(archive: Archive) -> Files:
+    """The other files that a run configuration may name (``environment: path``, the conda file), from the snapshot."""
 
+    @lru_cache(maxsize=8)
     def look(path: str) -> bytes | None:
         entry = archive.find(path).get(path)
         return archive.read(entry, MAX_RUNCONFIG) if entry is not None else None
 
-    return parse_shared(config.data, config.name, files=look)
+    return look

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from runyard.dispatch import calls
 from runyard.dispatch.attempts import last_handled, newest
+from runyard.dispatch.notes import untold
 from runyard.dispatch.slots import entry_of
 from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_finished, wake_for_next
 from runyard.errors import ConflictError
@@ -91,6 +92,7 @@ def _incomplete(seen: Ended) -> Ended:
         ended=seen.ended,
         log_bytes=seen.log_bytes,
         log_complete=False,
+        notes=seen.notes,
     )
 
 
@@ -98,9 +100,8 @@ def _finalizing(ports: Ports, run: Run, seen: Ended) -> Transition:
     """To ``Finalizing``, with all that is needed to end the run should its compute not answer again."""
     ended = seen.ended or ports.clock.now()
     row = _row(ports, run, seen, ended)
-    return transition(
-        run, _moves_to_finalizing(run, seen, ended), who="watch", row=row, started=seen.started or run.started
-    )
+    moves = [*untold(ports, run, seen.notes), *_moves_to_finalizing(run, seen, ended)]
+    return transition(run, moves, who="watch", row=row, started=seen.started or run.started)
 
 
 def _requeue(ports: Ports, run: Run, seen: Ended, again: Again) -> Transition:
@@ -116,6 +117,7 @@ def _requeue(ports: Ports, run: Run, seen: Ended, again: Again) -> Transition:
         changes = {"tries": 0, "refused_since": None, "not_before": None}
     ended = seen.ended or now
     moves = [
+        *untold(ports, run, seen.notes),
         *_moves_to_finalizing(run, seen, ended),
         Move(state=State.QUEUED, reason=f"attempt {run.attempt}: {again.error.message}; {when}", at=now),
     ]
@@ -139,7 +141,7 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
     ended = seen.ended or now
     state, reason, error = final(run, seen, error)
     logged = read_logged(ports, run.id, run.attempt)
-    moves = _moves_to_finalizing(run, seen, ended)
+    moves = [*untold(ports, run, seen.notes), *_moves_to_finalizing(run, seen, ended)]
     if logged.problem:
         moves.append(Move(state=None, reason=logged.problem, at=now))
     if not seen.log_complete:

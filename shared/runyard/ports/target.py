@@ -84,6 +84,8 @@ class Running:
     started: float | None = None
     """When the script started, once it has."""
     detail: str = ""
+    notes: tuple[str, ...] = ()
+    """What was done otherwise than the run configuration says, a sentence each, all so far: each becomes an event, once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,8 @@ class Ended:
     ended: float | None = None
     log_bytes: int | None = None
     log_complete: bool = True
+    notes: tuple[str, ...] = ()
+    """As in :class:`Running`."""
     collected: bool = True
     """Whether logs, outputs and metrics are in the blob store. Until then the run is ``Finalizing``, within its deadline."""
 

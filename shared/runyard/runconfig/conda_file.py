@@ -45,21 +45,71 @@ def attach(config: RunConfiguration, folder: str, files: Files, *, unused: bool 
     python = config.environment.python
     if python.conda is not None:
         return
+    if not python.user_managed_dependencies:
+        found = packages_of(config, folder, files)
+        python.conda = found.conda
+        config.notes += [f"{config.source}: {found.note}"] if found.note else []
+        return
+    place = inside(python.conda_dependencies_file or f"{folder}/{FILE}")
+    data = files(place) if place is not None and unused else None
+    if data is not None and place is not None:
+        with suppress(RunconfigError):
+            python.conda = _conda().from_text(data, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """The packages of a run configuration whose environment is to be prepared."""
+
+    conda: CondaDependencies | None
+    """``None`` where no file lists any."""
+    source: str = ""
+    """What lists them, for people."""
+    note: str = ""
+    """What is unusual about it."""
+    is_missing: bool = False
+    """Whether the run configuration names a file that is not there."""
+
+
+def packages_of(config: RunConfiguration, folder: str, files: Files) -> Packages:
+    """Find the packages: inline, in the file that is named or the one beside it, else in ``requirements.txt``; reads only.
+
+    Args:
+        config: A run configuration whose dependencies are not the user's own.
+        folder: That of the run configuration.
+        files: Gives files of the project.
+
+    Raises:
+        RunconfigError: if the file is there and cannot be read.
+    """
+    python = config.environment.python
+    if python.conda is not None:
+        return Packages(python.conda, "condaDependencies in the run configuration")
     named = python.conda_dependencies_file
     place = inside(named) if named else f"{folder}/{FILE}"
-    data = files(place) if place is not None and (unused or not python.user_managed_dependencies) else None
-    if python.user_managed_dependencies:
-        if data is not None and place is not None:
-            with suppress(RunconfigError):
-                python.conda = _conda().from_text(data, place)
-        return
+    data = files(place) if place is not None else None
     if data is not None and place is not None:
-        python.conda = _conda().from_text(data, place)
-    elif (data := files(REQUIREMENTS)) is not None:
-        python.conda = _conda().from_requirements(data, REQUIREMENTS)
-        config.notes.append(f"{config.source}: there is no conda file; the packages are those of {REQUIREMENTS}")
-    elif named:
-        config.notes.append(f"{config.source}: condaDependenciesFile is {named[:120]!r}, and there is no such file")
+        return Packages(_conda().from_text(data, place), place)
+    if (data := files(REQUIREMENTS)) is not None:
+        note = f"there is no conda file; the packages are those of {REQUIREMENTS}"
+        return Packages(_conda().from_requirements(data, REQUIREMENTS), REQUIREMENTS, note)
+    if named:
+        return Packages(
+            None,
+            note=f"condaDependenciesFile is {named[:120]!r}, and there is no such file",
+            is_missing=is_named(config),
+        )
+    return Packages(None)
+
+
+def is_named(config: RunConfiguration) -> bool:
+    """Whether the file itself names a conda file; the early eras' default need not be there."""
+    found: object = config.document
+    for key in ("environment", "python", "condadependenciesfile"):
+        if not isinstance(found, dict):
+            return isinstance(found, str)  # the file that holds the environment
+        found = next((value for name, value in found.items() if name.replace("_", "").lower() == key), None)
+    return found is not None
 
 
 def _conda() -> type[CondaDependencies]:

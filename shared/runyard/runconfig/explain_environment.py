@@ -88,7 +88,7 @@ def _packages(config: RunConfiguration, account: EnvironmentAccount, files: File
     else:
         missing = config.notes[before:]
         del config.notes[before:]
-        account.faults += missing if _is_said(config) else []
+        account.faults += missing if conda_file.is_named(config) else []
     conda = python.conda
     if conda is None:
         return
@@ -111,13 +111,3 @@ def _validate(conda: CondaDependencies, account: EnvironmentAccount) -> None:
         conda = type(conda).from_document(conda.as_dict(), account.file or "condaDependencies")
         conda.set_python_version("3.8")
     conda.validate()
-
-
-def _is_said(config: RunConfiguration) -> bool:
-    """Whether the file itself names a conda file; the early eras' default need not be there."""
-    found: object = config.document
-    for key in ("environment", "python", "condadependenciesfile"):
-        if not isinstance(found, dict):
-            return isinstance(found, str)  # the file that holds the environment
-        found = next((value for name, value in found.items() if name.replace("_", "").lower() == key), None)
-    return found is not None

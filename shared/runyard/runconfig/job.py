@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from runyard.environment.variables import fault_of_name
 from runyard.errors import RunconfigError, UnsupportedError
@@ -10,7 +11,11 @@ from runyard.runconfig.meaning import Meaning, meaning
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.paths import inside
 from runyard.runconfig.redact import masked
+from runyard.runconfig.surroundings import container_of, environment_of, no_files
 from runyard.runs.model import JobSpec
+
+if TYPE_CHECKING:
+    from runyard.runconfig.read import Files
 
 DEFAULT_INTERPRETER = "python"
 """As ``interpreterPath``: the compute's default interpreter."""
@@ -24,6 +29,7 @@ def job_spec(
     script: str | None = None,
     arguments: Sequence[str] | None = None,
     environment_variables: Mapping[str, str] | None = None,
+    files: Files = no_files,
 ) -> JobSpec:
     """What to run.
 
@@ -33,6 +39,7 @@ def job_spec(
         script: The event's, instead of the run configuration's.
         arguments: The event's, instead of the run configuration's.
         environment_variables: The event's; added to the run configuration's.
+        files: Gives files of the snapshot, such as the one that lists the packages.
 
     Raises:
         RunconfigError: if the script, a directory or a variable's name is not legal, or there is no script.
@@ -49,6 +56,8 @@ def job_spec(
         framework=meant.framework,
         interpreter=config.environment.python.interpreter_path.strip() or DEFAULT_INTERPRETER,
         environment_variables=_variables(config, environment_variables or {}),
+        environment=environment_of(config, files),
+        container=container_of(config, meant),
         max_duration=config.max_run_duration_seconds,
         watched_directories=tuple(
             _inside(config, "history.directoriesToWatch", path) for path in config.history.directories_to_watch
@@ -93,20 +102,8 @@ def unsupported(config: RunConfiguration, meant: Meaning) -> Iterator[str]:
     for key, value in data.items():
         if value:
             yield f"`{key}` asks for data to be brought to the script, which {missing}; remove it, or read the data in the script"
-    for key, is_on in (
-        ("docker.useDocker", config.docker.use_docker),
-        ("environment.docker.enabled", config.environment.docker.enabled),
-    ):
-        if is_on:
-            yield f"{key} is true: running in a container {missing}; set it to false"
-    python = config.environment.python
-    if not python.user_managed_dependencies:
-        path = python.interpreter_path.strip() or DEFAULT_INTERPRETER
-        with_what = "the compute's own Python" if path == DEFAULT_INTERPRETER else path
-        yield (
-            f"environment.python.userManagedDependencies is false: preparing a Python environment {missing}; set it to true, "
-            f"and the script runs with {with_what}"
-        )
+    if config.environment.docker.build_context is not None:
+        yield f"environment.docker.buildContext {missing}; use baseImage or baseDockerfile"
 
 
 def _inside(config: RunConfiguration, key: str, path: str) -> str:

@@ -4,8 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from runyard.runconfig.fields import option
+
+NEAREST: Final = "nearest"
+EXACT: Final = "exact"
+POLICIES: Final = (NEAREST, EXACT)
 
 
 @dataclass
@@ -35,5 +40,7 @@ class RunyardOptions:
     requirements: Requirements = option(Requirements)
     fallback: list[str] = option(list)
     """Computes to try in turn when the target has no capacity or quota."""
+    legacy: str = option(NEAREST, allowed=POLICIES)
+    """What becomes of an environment's old versions and names that are not there any more: ``nearest`` or ``exact``."""
     image_map: dict[str, str] = option(dict, key="image_map", keys=("images",))
     """From a base image to the one that is used instead."""

@@ -32,6 +32,9 @@ class Job:
         self.snapshot: str = record.get("snapshot", "")
         self.snapshot_etag: str = record.get("snapshot_etag", "")
         self.hook: bool = record.get("hook", True)
+        self.environment: Optional[Dict[str, Any]] = record.get("environment")
+        """The wish for an environment; ``None`` = ``interpreter`` is used as it is."""
+        self.container: Optional[Dict[str, Any]] = record.get("container")
 
 
 def read_job(record: Any) -> Job:

@@ -8,7 +8,7 @@ Times are seconds since the epoch, UTC. Durations are seconds, sizes are bytes.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -45,6 +45,45 @@ class SnapshotRef(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.container}/{self.name}"
 
 
+class EnvironmentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A Python environment that is prepared for the script, and reused while this is the same."""
+
+    conda: dict[str, Any]
+    """The normal form of the conda file (:func:`runyard.environment.conda_normal.normalised`); nothing in it = Python alone."""
+    digest: str
+    """SHA-256 (hex) of that form with its credentials, for people and for telling two apart."""
+    policy: str = "nearest"
+    """``nearest``: what is not there any more is replaced, and told; ``exact``: it is an error."""
+    auto_prepare: bool = True
+    """``False``: the run fails if the environment is not built yet."""
+    base: str = ""
+    """An existing conda environment (name or path) that it begins with."""
+    source: str = ""
+    """Where the packages are listed, for people: ``aml_config/conda_dependencies.yml``."""
+    note: str = ""
+    """What a person should be told about it."""
+
+
+class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The container that the script runs in."""
+
+    image: str = ""
+    """The base image; empty if ``dockerfile`` makes it."""
+    dockerfile: str = ""
+    """The text of a Dockerfile whose image is the base."""
+    arguments: tuple[str, ...] = ()
+    """Further arguments of ``docker run``, as written."""
+    gpu: bool = False
+    shm_size: str = ""
+    shared_volumes: bool = True
+    registry: str = ""
+    """The address of the base image's registry."""
+    username: str = ""
+    password: str = ""
+    platform: str = ""
+    """``linux/amd64``; empty = the engine's own."""
+
+
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, resolved from the run configuration and the event's overrides."""
 
@@ -54,6 +93,10 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     interpreter: str = "python"
     """``python`` means the compute's default interpreter; anything else is a path on the compute."""
     environment_variables: dict[str, str] = msgspec.field(default_factory=dict)
+    environment: EnvironmentSpec | None = None
+    """What is prepared for the script; ``None``: ``interpreter`` is used as it is."""
+    container: ContainerSpec | None = None
+    """Where it runs in one."""
     max_duration: float | None = None
     """Seconds that the script may run; then the runner ends it and the run is ``Failed``."""
     watched_directories: tuple[str, ...] = ("logs",)

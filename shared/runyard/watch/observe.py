@@ -8,6 +8,7 @@ from typing import Any, Final
 from runyard.dispatch import calls
 from runyard.dispatch.calls import as_ours
 from runyard.dispatch.claims import take_over
+from runyard.dispatch.notes import untold
 from runyard.errors import ConflictError, RunyardError
 from runyard.finalize import collecting_is_overdue, finish, finish_overdue
 from runyard.ports import Absent, Compute, Ended, Observation, Ports, Running, Slot, Unreachable
@@ -101,6 +102,7 @@ def _advance(ports: Ports, run: Run, seen: Running) -> Run:
     changes: dict[str, Any] = {}
     if seen.started and seen.started != run.started:
         changes["started"] = seen.started
+    told = untold(ports, run, seen.notes)
     unseen = run.silent_since is not None or run.missing_since is not None
     if unseen:
         changes.update(silent_since=None, missing_since=None)
@@ -108,14 +110,16 @@ def _advance(ports: Ports, run: Run, seen: Running) -> Run:
         changes.update(tries=0, taken_over=0, refused_since=None, passed=(), claimed_until=None)
     back = run.state is State.NOT_RESPONDING
     if run.state is seen.phase or (not back and _ORDER.index(seen.phase) < _ORDER.index(run.state)):
-        if not unseen:
+        if unseen:
+            reason = f"heard of again: {seen.detail or _REASONS[seen.phase]}"
+            told.append(Move(state=None, reason=reason, at=ports.clock.now()))
+        if not told:
             return run  # nothing new, or a stale observation
-        heard = Move(state=None, reason=f"heard of again: {seen.detail or _REASONS[seen.phase]}", at=ports.clock.now())
-        return ports.runs.transition(transition(run, [heard], who="watch", silent_since=None, missing_since=None))
+        return ports.runs.transition(transition(run, told, who="watch", silent_since=None, missing_since=None))
     at = seen.started if seen.phase is State.RUNNING and seen.started and not back else ports.clock.now()
     phase = State.PREPARING if back and seen.phase is State.STARTING else seen.phase
     move = Move(state=phase, reason=seen.detail or _REASONS[seen.phase], at=at)
-    return ports.runs.transition(transition(run, [move], who="watch", **changes))
+    return ports.runs.transition(transition(run, [*told, move], who="watch", **changes))
 
 
 _REASONS: Final = {

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from runyard.errors import UnsupportedError
 from runyard.ports import Job, Plan
 from runyard.runs.identity import remote_name
@@ -44,6 +46,8 @@ def make_plan(job: Job) -> Plan:
         "grace": options.grace,
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
+        "environment": _environment(spec, options),
+        "container": msgspec.to_builtins(spec.container) if spec.container is not None else None,
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
     }
@@ -51,6 +55,23 @@ def make_plan(job: Job) -> Plan:
     return Plan(
         kind=KIND, compute=compute.name, run_id=run.id, attempt=job.attempt, name=name, request=request, handle=handle
     )
+
+
+def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
+    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it."""
+    wish = spec.environment
+    if wish is None:
+        return None
+    return {
+        "conda": wish.conda,
+        "policy": wish.policy,
+        "auto_prepare": wish.auto_prepare,
+        "base": wish.base,
+        "source": wish.source,
+        "resolver": options.resolver,
+        "python": options.interpreter,
+        "cache": options.environments,
+    }
 
 
 def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
@@ -66,6 +87,15 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     if spec.node_count != 1:
         raise UnsupportedError(
             f"the run asks for {spec.node_count} nodes, and {job.compute.name!r} is one machine; set nodeCount to 1"
+        )
+    if spec.container is not None:
+        raise UnsupportedError(
+            "docker.enabled is true: running in a container is not available in this version; set it to false"
+        )
+    if spec.environment is not None:
+        raise UnsupportedError(
+            "environment.python.userManagedDependencies is false: preparing a Python environment is not available in this "
+            "version; set it to true, and the script runs with the compute's own Python"
         )
     return spec, snapshot
 

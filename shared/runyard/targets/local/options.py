@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,14 @@ from runyard.ports import Compute
 
 DEFAULT_GRACE: Final = 10.0
 """Seconds between TERM and KILL when a script has run for its maximum duration."""
+RESOLVERS: Final = ("auto", "uv", "pip", "rattler", "micromamba", "mamba", "conda")
 _GPU_DEVICE: Final = re.compile(r"nvidia\d+")
 _MEANINGS: Final = {
     "interpreter": "the Python that runs scripts whose run configuration says `python`: a path, or a name on PATH",
     "gpus": "how many GPUs there are: slot n sees GPU n modulo this number; 0 = none",
     "grace": "seconds between TERM and KILL when a script has run for its maximum duration",
+    "environments": "the folder of prepared environments, shared by all roots of a user",
+    "resolver": "what builds environments: auto, uv, pip, rattler, micromamba, mamba or conda",
     "hook": "whether scripts get Runyard's azureml.core and runyard, to log metrics with",
 }
 
@@ -33,6 +36,8 @@ class LocalOptions:
     gpus: int
     grace: float = DEFAULT_GRACE
     hook: bool = True
+    resolver: str = "auto"
+    environments: str
 
     @classmethod
     def read(cls, compute: Compute) -> LocalOptions:
@@ -53,6 +58,8 @@ class LocalOptions:
             gpus=_whole(options, "gpus", 0),
             grace=_seconds(options, "grace", DEFAULT_GRACE),
             hook=_truth(options, "hook", default=True),
+            resolver=_word(options, "resolver", RESOLVERS),
+            environments=_text(options, "environments", default_environments()),
         )
 
 
@@ -72,6 +79,16 @@ def check(compute: Compute) -> Compute:
     LocalOptions.read(compute)
     gpus = 0 if "gpus" in compute.options else count_gpus()
     return replace(compute, options={**compute.options, "gpus": gpus}) if gpus else compute
+
+
+@cache
+def default_environments() -> str:
+    """Where prepared environments are kept: ``$RUNYARD_ENVIRONMENTS``, else in the user's cache folder (XDG base directories)."""
+    given = os.environ.get("RUNYARD_ENVIRONMENTS")
+    if given:
+        return str(Path(given).absolute())
+    cache_home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return str(Path(cache_home).expanduser().absolute() / "runyard" / "environments")
 
 
 def default_compute() -> Compute:
@@ -97,6 +114,14 @@ def _text(options: Mapping[str, object], name: str, default: str) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise _wrong(name, value, "it is a path, or a name on PATH")
     return value
+
+
+def _word(options: Mapping[str, object], name: str, allowed: Sequence[str]) -> str:
+    """One of some words; the first is the default."""
+    value = options.get(name, allowed[0])
+    if value not in allowed:
+        raise _wrong(name, value, f"it is one of {', '.join(allowed)}")
+    return str(value)
 
 
 def _whole(options: Mapping[str, object], name: str, default: int) -> int:
