@@ -7,6 +7,7 @@
     │   ├── RunconfigError     a run configuration that cannot be read or run
     │   ├── SnapshotError      a zip that cannot be read, is unsafe, or changed
     │   ├── EventError         an event that does not have the agreed form
+    │   │   └── MediaTypeError a delivery whose content is of a type that is not understood
     │   └── UnsupportedError   understood, but not available here
     ├── AuthError              who asks may not, or a credential is wrong (no retry)
     ├── NotFoundError          the named thing does not exist
@@ -60,6 +61,10 @@ class SnapshotError(ConfigError):
 
 class EventError(ConfigError):
     """The event does not have the agreed form."""
+
+
+class MediaTypeError(EventError):
+    """The delivery's content is of a type that is not understood."""
 
 
 class UnsupportedError(ConfigError):

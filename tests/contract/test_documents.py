@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from runyard.ports import Compute, ComputeStore, Webhook, WebhookStore
+from runyard.events.signatures import Signing
+from runyard.ports import Compute, ComputeStore, Webhook, WebhookSecret, WebhookStore
 
 GPU = Compute(name="gpu", kind="local", limit=2, options={"python": "/opt/ü", "deep": {"a": [1, None]}})
-HOOK = Webhook(name="push", kind="github", secret="push-secret", submission={"target": "gpu"}, events=("push",))
+HOOK = Webhook(
+    name="push",
+    kind="hmac",
+    secrets=(
+        WebhookSecret(id="2", name="webhook2-push", created=2.0),
+        WebhookSecret(id="1", name="webhook-push", until=9.5),
+    ),
+    signing=Signing(scheme="stripe", encoding="base64", tolerance=60.0),
+    id_pointer="/id",
+    submission={"target": "gpu"},
+    events=("push",),
+    paused=True,
+)
 
 
 def test_a_compute_comes_back_as_it_was_put(computes: ComputeStore) -> None:
@@ -59,8 +72,8 @@ def test_a_webhook_comes_back_as_it_was_put(webhooks: WebhookStore) -> None:
 
 
 def test_webhooks_are_replaced_listed_by_name_and_removed(webhooks: WebhookStore) -> None:
-    newer = Webhook(name="push", kind="github", secret="other", created=5.0)
-    first = Webhook(name="a", kind="github", secret="a")
+    newer = Webhook(name="push", kind="github", created=5.0)
+    first = Webhook(name="a", kind="github")
     for webhook in (HOOK, newer, first):
         webhooks.put(webhook)
     assert list(webhooks.list()) == [first, newer]

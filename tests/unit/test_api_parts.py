@@ -75,7 +75,8 @@ def test_a_ping_asks_for_nothing(served: Served) -> None:
 
 
 def test_a_delivery_that_is_too_large_is_refused(served: Served) -> None:
-    body = b"x" * ((1 << 20) + 1)
+    assert add(served) == 201
+    body = b"x" * ((25 << 20) + 1)
     assert post(served, body, sign(SECRET, body)) == 413
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runyard.accept import accept, deliver, submit
+from runyard.accept import accept, submit
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
 from runyard.errors import ConflictError
 from runyard.events.submission import Submission
@@ -16,7 +16,7 @@ from runyard.runs.states import State
 from tests.fakes import snapshot
 from tests.served import serving
 from tests.unit.house import House, started
-from tests.unit.test_accept import signed, webhook_house
+from tests.unit.test_accept import signed, took, webhook_house
 
 ME = Origin(source="api", name="me")
 ASKED = {"experiment": "exp", "snapshot": "uploads/a.zip"}
@@ -122,12 +122,12 @@ def test_redrive_finds_the_letters_of_a_source_behind_many_of_others() -> None:
 def test_a_delivery_whose_run_was_deleted_is_refused_too() -> None:
     house = webhook_house()
     body = b'{"client_payload": {"alpha": 0.25}}'
-    deliver(house.ports, "retrain", signed(body), body)
+    took(house, "retrain", signed(body), body)
     finished(house)
     house.clock.advance(100)
     assert 1 == prune(house.ports, runs_older_than=1).runs
     with pytest.raises(ConflictError, match="was deleted"):
-        deliver(house.ports, "retrain", signed(body), body)
+        took(house, "retrain", signed(body), body)
     assert [] == house.runs()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,8 +17,9 @@ import pytest
 
 import runyard
 from runyard.errors import ConfigError
-from runyard.ports import Compute, Waiting, Webhook
+from runyard.ports import Compute, Waiting, Webhook, WebhookSecret
 from runyard.ports.queue import MAX_DELIVERIES
+from runyard.ports.webhooks import SCHEMA
 from runyard.stores.embedded import EmbeddedStores
 from runyard.stores.embedded import queue as queue_module
 from runyard.testing import ManualClock
@@ -56,7 +59,7 @@ def test_a_root_that_is_a_file_is_refused(root: Path) -> None:
 
 
 def test_reopening_keeps_everything(root: Path) -> None:
-    hook = Webhook(name="h", kind="github", secret="s")
+    hook = Webhook(name="h", kind="github", secrets=(WebhookSecret(id="1", name="s"),))
     with EmbeddedStores.open(root) as first:
         run, _ = first.runs.create(a_birth())
         first.gates.configure("c", limit=1)
@@ -222,3 +225,28 @@ def test_lists_of_runs_use_an_index_for_every_filter(stores: EmbeddedStores) -> 
         for sql, args in _selects(query, (1.0, "x")):
             (plan,) = stores.database.read(f"EXPLAIN QUERY PLAN {sql}", args)
             assert "USING INDEX" in plan[3]
+
+
+def test_a_webhook_stored_by_the_first_version_has_its_one_secret_still(root: Path) -> None:
+    old = {
+        "name": "retrain",
+        "kind": "github",
+        "secret": "webhook-retrain",
+        "submission": {"experiment": "ridge", "snapshot": "uploads/a.zip"},
+        "events": ["push"],
+        "created": 7.5,
+        "schema": 1,
+    }
+    with EmbeddedStores.open(root) as first:
+        first.webhooks.put(Webhook(name="retrain", kind="github"))
+    with sqlite3.connect(root / "runyard.db") as database:
+        assert 1 == database.execute("UPDATE documents SET document = ?", (json.dumps(old).encode(),)).rowcount
+    database.close()
+    with EmbeddedStores.open(root) as second:
+        webhook = second.webhooks.get("retrain")
+        assert webhook is not None
+        assert (WebhookSecret(id="1", name="webhook-retrain", created=7.5),) == webhook.secrets
+        assert (("push",), old["submission"], SCHEMA) == (webhook.events, webhook.submission, webhook.schema)
+        assert [webhook] == list(second.webhooks.list())
+        second.webhooks.put(webhook)
+        assert webhook == second.webhooks.get("retrain")

@@ -18,7 +18,7 @@ from runyard.api.guard import Guard
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ThrottledError
 from runyard.events.github import sign
-from runyard.ports import Query, Webhook
+from runyard.ports import Query, Webhook, WebhookSecret
 from runyard.runs.states import State
 from tests.fakes import snapshot
 from tests.served import AUTH, TOKEN, Served, client_over, serving
@@ -60,7 +60,8 @@ def hooked(served: Served) -> None:
     ports = served.house.ports
     ports.blobs.put("uploads", "hook.zip", snapshot())
     submission: dict[str, object] = {"experiment": "hooked", "snapshot": "uploads/hook.zip"}
-    ports.webhooks.put(Webhook(name="hook", kind="github", secret="webhook-hook", submission=submission))
+    first = WebhookSecret(id="1", name="webhook-hook")
+    ports.webhooks.put(Webhook(name="hook", kind="github", secrets=(first,), submission=submission))
     ports.secrets.set("webhook-hook", SECRET)
 
 

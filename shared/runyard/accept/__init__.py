@@ -3,6 +3,7 @@
 from runyard.accept.acceptor import accept
 from runyard.accept.doors import check_room, drop, resubmit, submit
 from runyard.accept.rejections import reject
+from runyard.accept.tally import Tally
 from runyard.accept.webhooks import deliver
 
-__all__ = ["accept", "check_room", "deliver", "drop", "reject", "resubmit", "submit"]
+__all__ = ["Tally", "accept", "check_room", "deliver", "drop", "reject", "resubmit", "submit"]

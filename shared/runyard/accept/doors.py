@@ -28,9 +28,12 @@ RETRY_AFTER: Final = 10.0
 """Seconds after which who was turned away may come again: some thousand are accepted meanwhile."""
 
 
-def drop(ports: Ports, drop: BlobDrop, *, source: str = "blob") -> None:
-    """The blob door: a snapshot was created in storage. The blob itself is durable, so the message need not be."""
-    ports.queue.send(SUBMISSIONS, messages.for_blob(drop, source))
+def drop(ports: Ports, drop: BlobDrop, *, source: str = "blob", durable: bool = False) -> None:
+    """The blob door: a snapshot was created in storage.
+
+    The blob itself is durable, and the sweep finds it; so the message need not be, unless it is acknowledged to somebody.
+    """
+    ports.queue.send(SUBMISSIONS, messages.for_blob(drop, source), durable=durable)
 
 
 def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | None = None) -> tuple[Run, bool]:

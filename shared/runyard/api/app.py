@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from runyard.api import (
     computes,
+    deliveries,
     drain,
     faults,
     files,
@@ -39,7 +40,21 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
     )
     app.state.get_services = get_services
     faults.install(app)
-    for module in (uploads, parts, runs, logs, files, computes, drain, webhooks, subscriptions, queues, service, page):
+    for module in (
+        uploads,
+        parts,
+        runs,
+        logs,
+        files,
+        computes,
+        drain,
+        webhooks,
+        deliveries,
+        subscriptions,
+        queues,
+        service,
+        page,
+    ):
         app.include_router(module.router)
     guard = Guard(app, get_token=token)
     app.state.is_known = guard.is_known

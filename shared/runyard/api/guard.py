@@ -28,6 +28,8 @@ MAX_SNAPSHOT: Final = 300 * 1024 * 1024
 """Bytes of an uploaded snapshot: the SDK's own limit, the same in all its releases."""
 MAX_BODY: Final = 1 << 20
 """Bytes of every other body (and of what surrounds an uploaded snapshot)."""
+MAX_DELIVERY: Final = 25 << 20
+"""Bytes of a webhook's delivery: GitHub's cap. Each kind of webhook has a limit of its own, at most this."""
 PART_SIZE: Final = 8 << 20
 """Bytes of every part of an upload but the last: what the Functions host buffers without trouble, and few enough of them."""
 COOKIE: Final = "runyard"
@@ -35,6 +37,8 @@ COOKIE: Final = "runyard"
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _PART: Final = re.compile(r"/api/uploads/[^/]+/[^/]+")
 _DELIVERY: Final = re.compile(r"/api/webhooks/[^/]+")
+_ASKING: Final = frozenset({"GET", "DELETE"})
+"""Methods by which the owner of a webhook asks at its address; by others its senders do, and most are refused by 405."""
 _PUBLIC: Final = frozenset({("GET", "/"), ("GET", "/api/health"), ("GET", "/api/version")})
 _HEAD: Final = "runyard.head"
 """Marks a scope whose request was HEAD."""
@@ -109,8 +113,8 @@ class Guard:
         method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
         if _too_long(headers, limit_of(scope)):
             return _too_large(limit_of(scope))
-        if method == "POST" and _DELIVERY.fullmatch(path):
-            return None  # its signature is checked instead; a tunnel brings a host name of its own
+        if method not in _ASKING and _DELIVERY.fullmatch(path):
+            return None  # its proof is checked instead; a tunnel brings a host name of its own
         host = headers.get("host", "")
         if not _HOST.fullmatch(host):
             return fault(403, "AuthError", "this service answers to 127.0.0.1, localhost and [::1] only")
@@ -147,6 +151,8 @@ def limit_of(scope: Scope) -> int:
         kind = Headers(scope=scope).get("content-type", "")
         if kind.lower().startswith("multipart/form-data"):
             return MAX_SNAPSHOT + MAX_BODY
+    if scope["method"] == "POST" and _DELIVERY.fullmatch(scope["path"]):
+        return MAX_DELIVERY
     return MAX_BODY
 
 

@@ -158,15 +158,87 @@ class WhyShape(TypedDict):
     """Whether a host serves the root; without one nothing moves."""
 
 
+class ProofShape(TypedDict):
+    """How a webhook's deliveries prove who they are from."""
+
+    scheme: str
+    """``github``, ``secret-header``, or one of the schemes of signing."""
+    header: str
+    timestampHeader: str | None
+    algorithm: str | None
+    encoding: str | None
+    toleranceSeconds: float | None
+    """``null`` where nothing says when a delivery was made."""
+
+
+class WebhookSecretShape(TypedDict):
+    """A secret of a webhook, never its value."""
+
+    id: str
+    createdTimeUtc: str
+    validUntilTimeUtc: str | None
+    """``null``: until it is removed."""
+    valid: bool
+    lastUsedTimeUtc: str | None
+    """Since the host started."""
+
+
+class DeliveriesShape(TypedDict):
+    """What became of a webhook's deliveries since the host started."""
+
+    sinceTimeUtc: str
+    accepted: int
+    runs: int
+    refused: int
+    lastAcceptedTimeUtc: str | None
+    lastRefusedTimeUtc: str | None
+    lastRefusal: str
+    lastHandshakeTimeUtc: str | None
+
+
 class WebhookShape(TypedDict):
-    """A webhook, without its secret."""
+    """A webhook, without its secrets."""
 
     name: str
     kind: str
+    proof: ProofShape
+    idHeader: str
+    idPointer: str
     events: list[str]
+    subjectPrefix: str
+    subjectSuffix: str
+    blobDrops: bool
+    openHandshake: bool
+    paused: bool
     submission: dict[str, Any]
+    secrets: list[WebhookSecretShape]
     path: str
     createdTimeUtc: str
+    deliveries: DeliveriesShape
+    maxBytes: int
+    example: str
+    """A command that sends a delivery, for a shell with the secret in ``$SECRET`` and the host in ``$URL``."""
+
+
+class WebhookEventShape(TypedDict):
+    """What became of an event of a sample delivery."""
+
+    eventId: str
+    type: str
+    outcome: str
+    runId: str | None
+    submission: dict[str, Any] | None
+
+
+class WebhookTestShape(TypedDict):
+    """What came out of a sample delivery."""
+
+    signature: str
+    headers: list[str]
+    payload: Any
+    dryRun: bool
+    events: list[WebhookEventShape]
+    validationResponse: str | None
 
 
 class SubscriptionShape(TypedDict):

@@ -1,131 +1,263 @@
-"""Webhooks: their definitions, and the public door for signed deliveries."""
+"""Webhooks as their owner sees them: defining, showing, trying, pausing, their secrets. None of it shows a secret's value."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from starlette.responses import Response
 
-from runyard.accept import deliver
-from runyard.accept.resolve import asked_of
-from runyard.api.answers import answer, iso
-from runyard.api.context import PortsDep
-from runyard.api.faults import fault
-from runyard.api.shapes import WebhookShape
-from runyard.computes import resolve
-from runyard.errors import AuthError, ConfigError, ConflictError, NotFoundError
-from runyard.events import template
-from runyard.events.submission import Submission
-from runyard.ports import Ports, Webhook
-from runyard.runconfig.redact import redacted
+from runyard.accept import webhook_definitions as definitions
+from runyard.accept.webhook_kinds import HMAC, SECRET_HEADER, kind_of, signing_of
+from runyard.accept.webhook_tests import Trial, rehearse
+from runyard.accept.webhooks import existing_webhook
+from runyard.api.answers import answer, iso, iso_or_none
+from runyard.api.context import PortsDep, ServicesDep
+from runyard.api.shapes import DeliveriesShape, ProofShape, WebhookSecretShape, WebhookShape, WebhookTestShape
+from runyard.api.webhook_examples import example
+from runyard.events.signatures import BODY, TIMESTAMP_HEADER, TIMESTAMPED, TOLERANCE, Signing
+from runyard.ports import Webhook
+from runyard.runconfig.redact import redacted, redacted_text
+from runyard.services import Services
 
 router = APIRouter(prefix="/api/webhooks")
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-"""Part of a URL and of a secret's name, which Key Vault tells apart by neither case nor anything but letters, digits, '-'."""
-SHORTEST_SECRET: Final = 8
+SHOWN_SECRET: Final = "secret-header"  # noqa: S105 - the scheme's name
+"""The scheme of deliveries that are not signed: they show the secret itself."""
 
-EventName = Annotated[str, Field(min_length=1, max_length=100)]
+EventName = Annotated[str, Field(min_length=1, max_length=200)]
+HeaderName = Annotated[str, Field(max_length=100)]
+Part = Annotated[str, Field(max_length=1024)]
 
 
-class WebhookDefinition(BaseModel):
-    """A new webhook."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
+
+class WebhookDefinition(_Body):
+    """A new webhook."""
+
     name: str = Field(max_length=100)
-    kind: Literal["github"] = "github"
+    kind: str = Field("github", max_length=30)
     secret: SecretStr = Field(max_length=1024)
-    submission: dict[str, Any]
+    submission: dict[str, Any] = Field(default_factory=dict)
     events: tuple[EventName, ...] = Field((), max_length=50)
+    scheme: str | None = Field(None, max_length=30)
+    signature_header: HeaderName = Field("", alias="signatureHeader")
+    timestamp_header: HeaderName = Field(TIMESTAMP_HEADER, alias="timestampHeader")
+    algorithm: str = Field("sha256", max_length=30)
+    encoding: str = Field("hex", max_length=30)
+    tolerance: float = Field(TOLERANCE, alias="toleranceSeconds")
+    secret_header: HeaderName = Field("", alias="secretHeader")
+    id_header: HeaderName = Field("", alias="idHeader")
+    id_pointer: str = Field("", alias="idPointer", max_length=300)
+    subject_prefix: Part = Field("", alias="subjectPrefix")
+    subject_suffix: Part = Field("", alias="subjectSuffix")
+    blob_drops: bool = Field(False, alias="blobDrops")
+    open_handshake: bool = Field(False, alias="openHandshake")
+
+    def signing(self) -> Signing | None:
+        """How deliveries are to be signed; ``None`` if the kind says it, or they show the secret."""
+        if self.scheme in {None, SHOWN_SECRET} and self.kind != HMAC:
+            return None
+        return Signing(
+            scheme=self.scheme or TIMESTAMPED,
+            header=self.signature_header,
+            timestamp_header=self.timestamp_header,
+            algorithm=self.algorithm,
+            encoding=self.encoding,
+            tolerance=self.tolerance,
+        )
+
+
+class Rotation(_Body):
+    """A new secret for a webhook."""
+
+    secret: SecretStr = Field(max_length=1024)
+    keep: float | None = Field(None, ge=0, le=366 * 86_400, alias="keepOldSeconds")
+    """How long the old one goes on to prove; ``null`` = until it is removed."""
+
+
+class Try(_Body):
+    """What a sample delivery is to hold."""
+
+    payload: JsonValue = None
+    event: str = Field("", max_length=200)
+    dry_run: bool = Field(False, alias="dryRun")
 
 
 @router.get("")
-def list_webhooks(ports: PortsDep) -> Response:
-    """Every webhook, without its secret."""
-    return answer({"webhooks": [_shape(webhook) for webhook in ports.webhooks.list()]})
+def list_webhooks(services: ServicesDep) -> Response:
+    """Every webhook, without its secrets."""
+    return answer({"webhooks": [_shape(services, webhook) for webhook in services.ports.webhooks.list()]})
 
 
 @router.post("")
-def add_webhook(ports: PortsDep, definition: WebhookDefinition) -> Response:
+def add_webhook(services: ServicesDep, definition: WebhookDefinition) -> Response:
     """Define a webhook. Its secret is kept apart and is in no answer."""
-    webhook = _define(ports, definition)
-    return answer(_shape(webhook), 201, {"Location": _path(webhook.name)})
+    fields = set(definitions.Asked.__dataclass_fields__) - {"secret", "signing"}
+    asked = definitions.Asked(
+        **{name: getattr(definition, name) for name in fields},
+        secret=definition.secret.get_secret_value(),
+        signing=definition.signing(),
+    )
+    webhook = definitions.define(services.ports, asked)
+    services.tally.forget(webhook.name)
+    return answer(_shape(services, webhook), 201, {"Location": _path(webhook.name)})
+
+
+@router.get("/{name}")
+def show_webhook(services: ServicesDep, name: str) -> Response:
+    """One webhook, without its secrets, and what became of its deliveries."""
+    return answer(_shape(services, existing_webhook(services.ports, name)))
 
 
 @router.delete("/{name}")
-def remove_webhook(ports: PortsDep, name: str) -> Response:
-    """Remove a webhook and its secret."""
-    webhook = ports.webhooks.get(name)
-    if webhook is None:
-        raise NotFoundError(f"there is no webhook {name[:60]!r}")
-    ports.webhooks.remove(name)
-    ports.secrets.remove(webhook.secret)
+def remove_webhook(services: ServicesDep, name: str) -> Response:
+    """Remove a webhook and its secrets."""
+    definitions.remove(services.ports, name)
+    services.tally.forget(name)
     return Response(status_code=204)
 
 
-@router.post("/{name}")
-async def take_delivery(request: Request, ports: PortsDep, name: str) -> Response:
-    """A delivery: 202 with the run's id, or 200 if the event asks for no run. Its signature is the caller's proof."""
-    body = await request.body()
-    try:
-        run = await run_in_threadpool(deliver, ports, name, dict(request.headers), body)
-    except AuthError as error:
-        return fault(401, "AuthError", error.message)
-    if run is None:
-        return answer({"runId": None})
-    return answer({"runId": run.id, "status": run.status}, 202, {"Location": f"/api/runs/{run.id}"})
+@router.post("/{name}/rotate")
+def rotate_secret(services: ServicesDep, name: str, rotation: Rotation) -> Response:
+    """Take a new secret; the old one goes on to prove for a while."""
+    secret = rotation.secret.get_secret_value()
+    return answer(_shape(services, definitions.rotate(services.ports, name, secret, keep=rotation.keep)))
 
 
-def _define(ports: Ports, definition: WebhookDefinition) -> Webhook:
-    name = definition.name
-    if not NAME.fullmatch(name):
-        raise ConfigError(f"{name[:60]!r} is not a webhook name: 1 to 63 lower-case letters, digits or '-'")
-    secret = definition.secret.get_secret_value()
-    if len(secret) < SHORTEST_SECRET:
-        raise ConfigError(f"the secret is too short; use at least {SHORTEST_SECRET} characters, better 32 random ones")
-    template.check(definition.submission)
-    _check_possible(ports, Submission.of(definition.submission))
-    if ports.webhooks.get(name) is not None:
-        raise ConflictError(f"there is a webhook {name!r} already; remove it first")
-    webhook = Webhook(
-        name=name,
-        kind=definition.kind,
-        secret=f"webhook-{name}",
-        submission=definition.submission,
-        events=definition.events,
-        created=ports.clock.now(),
-    )
-    ports.secrets.set(webhook.secret, secret)
-    ports.webhooks.put(webhook)
-    return webhook
+@router.get("/{name}/secrets")
+def list_secrets(services: ServicesDep, name: str) -> Response:
+    """A webhook's secrets, never their values."""
+    return answer({"secrets": _secrets(services, existing_webhook(services.ports, name))})
 
 
-def _check_possible(ports: Ports, submission: Submission) -> None:
-    """Refuse now what every delivery would fail with."""
-    asked = asked_of(submission)
-    if asked.target is not None:
-        resolve(ports, asked.target)
-    if ports.blobs.head(asked.container, asked.name) is None:
-        raise NotFoundError(f"there is no snapshot {asked.container}/{asked.name}; upload it, or check the name")
+@router.delete("/{name}/secrets/{ident}")
+def remove_secret(ports: PortsDep, name: str, ident: str) -> Response:
+    """Let a secret prove nothing any more."""
+    definitions.remove_secret(ports, name, ident)
+    return Response(status_code=204)
+
+
+@router.post("/{name}/pause")
+def pause_webhook(services: ServicesDep, name: str) -> Response:
+    """Turn deliveries away until resumed."""
+    return answer(_shape(services, definitions.pause(services.ports, name, paused=True)))
+
+
+@router.post("/{name}/resume")
+def resume_webhook(services: ServicesDep, name: str) -> Response:
+    """Take deliveries again."""
+    return answer(_shape(services, definitions.pause(services.ports, name, paused=False)))
+
+
+@router.post("/{name}/test")
+def test_webhook(ports: PortsDep, name: str, asked: Try) -> Response:
+    """Make a delivery as its sender would, and take it; or only say what it would start."""
+    trial = rehearse(ports, name, payload=asked.payload, event=asked.event, dry_run=asked.dry_run)
+    return answer(_trial(trial, dry_run=asked.dry_run))
 
 
 def _path(name: str) -> str:
     return f"/api/webhooks/{name}"
 
 
-def _shape(webhook: Webhook) -> WebhookShape:
+def _shape(services: Services, webhook: Webhook) -> WebhookShape:
     submission = redacted(dict(webhook.submission))
     assert isinstance(submission, dict)
     return {
         "name": webhook.name,
         "kind": webhook.kind,
+        "proof": _proof(webhook),
+        "idHeader": webhook.id_header,
+        "idPointer": webhook.id_pointer,
         "events": list(webhook.events),
+        "subjectPrefix": webhook.subject_prefix,
+        "subjectSuffix": webhook.subject_suffix,
+        "blobDrops": webhook.blob_drops,
+        "openHandshake": webhook.open_handshake,
+        "paused": webhook.paused,
         "submission": submission,
+        "secrets": _secrets(services, webhook),
         "path": _path(webhook.name),
         "createdTimeUtc": iso(webhook.created),
+        "deliveries": _deliveries(services, webhook.name),
+        "maxBytes": kind_of(webhook).most_bytes,
+        "example": example(webhook, _path(webhook.name)),
     }
+
+
+def _proof(webhook: Webhook) -> ProofShape:
+    signing = signing_of(webhook)
+    if signing is None:
+        return {
+            "scheme": SHOWN_SECRET,
+            "header": webhook.secret_header or SECRET_HEADER,
+            "timestampHeader": None,
+            "algorithm": None,
+            "encoding": None,
+            "toleranceSeconds": None,
+        }
+    return {
+        "scheme": webhook.kind if webhook.signing is None else signing.scheme,
+        "header": signing.signature_header,
+        "timestampHeader": signing.timestamp_header if signing.scheme == TIMESTAMPED else None,
+        "algorithm": signing.algorithm,
+        "encoding": signing.encoding,
+        "toleranceSeconds": None if signing.scheme == BODY else signing.tolerance,
+    }
+
+
+def _secrets(services: Services, webhook: Webhook) -> list[WebhookSecretShape]:
+    now, used = services.ports.clock.now(), services.tally.of(webhook.name).secret_used
+    return [
+        {
+            "id": each.id,
+            "createdTimeUtc": iso(each.created),
+            "validUntilTimeUtc": iso_or_none(each.until),
+            "valid": each.until is None or now < each.until,
+            "lastUsedTimeUtc": iso_or_none(used.get(each.id)),
+        }
+        for each in webhook.secrets
+    ]
+
+
+def _deliveries(services: Services, name: str) -> DeliveriesShape:
+    count = services.tally.of(name)
+    return {
+        "sinceTimeUtc": iso(services.tally.since),
+        "accepted": count.accepted,
+        "runs": count.runs,
+        "refused": count.refused,
+        "lastAcceptedTimeUtc": iso_or_none(count.accepted_at or None),
+        "lastRefusedTimeUtc": iso_or_none(count.refused_at or None),
+        "lastRefusal": redacted_text(count.refusal),
+        "lastHandshakeTimeUtc": iso_or_none(count.handshake_at or None),
+    }
+
+
+def _trial(trial: Trial, *, dry_run: bool) -> WebhookTestShape:
+    return {
+        "signature": "ok",
+        "headers": list(trial.headers),
+        "payload": redacted(trial.payload),
+        "dryRun": dry_run,
+        "events": [
+            {
+                "eventId": each.event.id,
+                "type": each.event.type,
+                "outcome": each.what,
+                "runId": each.run,
+                "submission": _redacted(trial.submissions.get(each.event.id)),
+            }
+            for each in trial.delivered.outcomes
+        ],
+        "validationResponse": trial.delivered.validation,
+    }
+
+
+def _redacted(submission: dict[str, Any] | None) -> dict[str, Any] | None:
+    shown = redacted(submission)
+    return shown if isinstance(shown, dict) else None

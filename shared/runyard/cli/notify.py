@@ -13,7 +13,7 @@ from runyard.cli.context import Json, Root, connect, pairs
 from runyard.cli.notify_show import print_deliveries, print_subscription, print_subscriptions
 from runyard.cli.outcome import say
 from runyard.cli.show import print_json
-from runyard.cli.webhook import snapshot_of
+from runyard.cli.webhook_add import snapshot_of
 from runyard.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,74 +1,30 @@
-"""``runyard webhook``."""
+"""``runyard webhook``, but for ``add``, which has a module of its own."""
 
 from __future__ import annotations
 
-import os
-import secrets
+import json as json_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runyard.cli.context import Json, Root, Runconfig, Target, connect, pairs
+from runyard.cli.context import Json, Root, connect, seconds
 from runyard.cli.outcome import say
-from runyard.cli.show import local_time, print_json, print_table
-from runyard.cli.up import PORT
+from runyard.cli.show import local_time, print_fields, print_json, print_table, span
+from runyard.cli.webhook_add import SecretFile, add, example_lines, given_secret, reached
 from runyard.errors import ConfigError
+from runyard.events.signatures import new_secret
 
 if TYPE_CHECKING:
-    from runyard.sdk.client import Client
+    from runyard.api.shapes import WebhookSecretShape, WebhookShape, WebhookTestShape
 
 app = typer.Typer(
-    name="webhook", help="Webhooks: signed deliveries that start runs.", no_args_is_help=True, rich_markup_mode=None
+    name="webhook", help="Webhooks: proven deliveries that start runs.", no_args_is_help=True, rich_markup_mode=None
 )
+app.command("add")(add)
 
-SECRET: Final = "RUNYARD_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
-"""The variable from which ``add`` takes the secret when it is set."""
-
-
-@app.command("add")
-def add(  # noqa: PLR0913, PLR0917 - each is an option
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Part of the URL: lower-case letters, digits, '-'.")],
-    snapshot: Annotated[str, typer.Option(metavar="DIR|ZIP", help="What to run: uploaded now, or container/name.")],
-    experiment: Annotated[
-        str | None, typer.Option(help="The runs' experiment.", show_default="the webhook's name")
-    ] = None,
-    kind: Annotated[str, typer.Option(help="How deliveries are signed.")] = "github",
-    runconfig: Runconfig = None,
-    target: Target = None,
-    arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An argument; {/pointer} takes a value of the payload: --arg=--alpha={/client_payload/alpha}."
-        ),
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A tag; pointers as in --arg.")] = None,
-    event: Annotated[list[str] | None, typer.Option(help="Only this event, such as push. Repeat.")] = None,
-    secret_file: Annotated[
-        Path | None, typer.Option(help=f"Holds the secret; else {SECRET}, else one is made and shown once.")
-    ] = None,
-    json: Json = False,
-    root: Root = None,
-) -> None:
-    """Define a webhook; its secret is shown only if it was made here."""
-    secret, made = _secret(secret_file)
-    submission: dict[str, Any] = {"experiment": experiment or name}
-    submission |= {key: value for key, value in (("runconfig", runconfig), ("target", target)) if value is not None}
-    if arg is not None:
-        submission["arguments"] = arg
-    if tag is not None:
-        submission["tags"] = pairs(tag, "--tag")
-    with connect(root) as client:
-        submission["snapshot"] = snapshot_of(client, snapshot)
-        found = client.webhooks.add(name, secret=secret, submission=submission, kind=kind, events=event or [])
-        url = (client.url or f"http://127.0.0.1:{PORT}") + found["path"]
-    if json:
-        print_json({**found, "url": url} | ({"secret": secret} if made else {}))
-        return
-    print(f"url     {url}")
-    if made:
-        print(f"secret  {secret}")
-        say("the secret is shown this once; give it to the sender, with the content type application/json")
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+UNTIL_REMOVED = "until-removed"
 
 
 @app.command("list")
@@ -83,39 +39,201 @@ def list_webhooks(json: Json = False, root: Root = None) -> None:
         (
             each["name"],
             each["kind"],
-            str(each["submission"].get("experiment", "")),
+            "the blob's" if each["blobDrops"] else str(each["submission"].get("experiment", "")),
             ", ".join(each["events"]) or "all",
+            "paused" if each["paused"] else "open",
             local_time(each["createdTimeUtc"]),
         )
         for each in found
     ]
-    print_table(("WEBHOOK", "KIND", "EXPERIMENT", "EVENTS", "CREATED"), rows)
+    print_table(("WEBHOOK", "KIND", "EXPERIMENT", "EVENTS", "STATE", "CREATED"), rows)
+
+
+@app.command("show")
+def show(name: Name, json: Json = False, root: Root = None) -> None:
+    """Show a webhook: what it takes, what became of its last deliveries, and a command that sends it one."""
+    with connect(root) as client:
+        found, url = client.webhooks.get(name), client.url
+    if json:
+        print_json({**found, "url": reached(url, found)})
+        return
+    print_fields([*_definition(found, reached(url, found)), *_deliveries(found)])
+    print()
+    for line in example_lines(found, url):
+        print(line)
 
 
 @app.command("remove")
-def remove(name: Annotated[str, typer.Argument(metavar="NAME")], root: Root = None) -> None:
-    """Remove a webhook and its secret."""
+def remove(name: Name, root: Root = None) -> None:
+    """Remove a webhook and its secrets."""
     with connect(root) as client:
         client.webhooks.remove(name)
     say(f"{name} is removed")
 
 
-def _secret(file: Path | None) -> tuple[str, bool]:
-    """The secret, and whether it was made here. It is never taken from the command line, which others can see."""
-    if file is not None:
-        text = file.read_text(encoding="utf-8").strip()
-        if not text:
-            raise ConfigError(f"{file} is empty; put the secret into it")
-        return text, False
-    given = os.environ.get(SECRET)
-    return (given, False) if given else (secrets.token_hex(32), True)
+@app.command("pause")
+def pause(name: Name, json: Json = False, root: Root = None) -> None:
+    """Turn deliveries away with 503 and Retry-After; a handshake is still answered."""
+    with connect(root) as client:
+        found = client.webhooks.pause(name)
+    if json:
+        print_json(found)
+    say(f"{name} is paused: senders are asked to come again; those that do not try again lose what they send")
 
 
-def snapshot_of(client: Client, text: str) -> object:
-    """What a submission names: uploaded if it is here, else a reference."""
-    from runyard.sdk.submitting import reference  # noqa: PLC0415 - pathspec and what it brings
+@app.command("resume")
+def resume(name: Name, json: Json = False, root: Root = None) -> None:
+    """Take deliveries again."""
+    with connect(root) as client:
+        found = client.webhooks.resume(name)
+    if json:
+        print_json(found)
+    say(f"{name} takes deliveries")
 
-    path = Path(text)
-    if path.exists():
-        return client.upload(path)
-    return reference(text)
+
+@app.command("rotate")
+def rotate(
+    name: Name,
+    secret_file: SecretFile = None,
+    keep_old: Annotated[
+        str,
+        typer.Option(
+            metavar=f"DURATION|{UNTIL_REMOVED}", help="How long the old secret goes on to prove; 0s ends it at once."
+        ),
+    ] = "1d",
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """Give a webhook a new secret; the old one goes on to prove until its senders have the new one."""
+    keep = None if keep_old.strip().lower() == UNTIL_REMOVED else seconds(keep_old, "--keep-old")
+    with connect(root) as client:
+        given = given_secret(secret_file)
+        secret = given or new_secret(client.webhooks.get(name)["proof"]["scheme"])
+        found = client.webhooks.rotate(name, secret=secret, keep_old=keep)
+    if json:
+        print_json(found if given else {**found, "secret": secret})
+        return
+    if not given:
+        print(f"secret  {secret}")
+        say("the secret is shown this once; give it to the sender")
+    for each in found["secrets"][1:]:
+        until = each["validUntilTimeUtc"]
+        say(f"secret {each['id']} goes on to prove until " + (local_time(until) if until else "it is removed"))
+
+
+@app.command("secrets")
+def secrets(
+    name: Name,
+    drop: Annotated[str | None, typer.Option("--remove", metavar="ID", help="Let this one prove nothing more.")] = None,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """List a webhook's secrets, never their values; or remove one."""
+    with connect(root) as client:
+        if drop is not None:
+            client.webhooks.remove_secret(name, drop)
+            say(f"secret {drop} of {name} proves nothing any more")
+        found = client.webhooks.secrets(name)
+    if json:
+        print_json({"secrets": list(found)})
+        return
+    rows = [
+        (
+            each["id"],
+            local_time(each["createdTimeUtc"]),
+            _until(each),
+            local_time(each["lastUsedTimeUtc"]) or "not since the host started",
+        )
+        for each in found
+    ]
+    print_table(("ID", "CREATED", "VALID UNTIL", "LAST USED"), rows)
+
+
+@app.command("test")
+def try_out(
+    name: Name,
+    payload: Annotated[
+        str | None,
+        typer.Option(metavar="FILE|JSON", help="The event, or its data; else one is made that fits the template."),
+    ] = None,
+    event: Annotated[str, typer.Option(help="The event's name or type; else the first that is let through.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Start nothing; show what would be submitted.")] = False,
+    json: Json = False,
+    root: Root = None,
+) -> None:
+    """Send a webhook a delivery, signed as its sender would, through its own door."""
+    data = None if payload is None else _payload(payload)
+    with connect(root) as client:
+        found = client.webhooks.test(name, payload=data, event=event, dry_run=dry_run)
+    if json:
+        print_json(found)
+        return
+    _print_trial(found)
+
+
+def _payload(text: str) -> Any:
+    """The JSON of a file, or the JSON that the text is.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    is_json = text.lstrip()[:1] in {"{", "["}
+    source = text if is_json else Path(text).read_text(encoding="utf-8")
+    try:
+        return json_module.loads(source)
+    except (ValueError, RecursionError):
+        what = "the text" if is_json else text
+        raise ConfigError(f"--payload: {what[:60]} is not JSON") from None
+
+
+def _print_trial(found: WebhookTestShape) -> None:
+    print_fields([("signature", found["signature"]), ("headers", ", ".join(found["headers"]))])
+    if not found["events"]:
+        print_fields([("event", "asks for nothing")])
+    for each in found["events"]:
+        asked = each["submission"]
+        print_fields(
+            [
+                ("event", f"{each['eventId']} {each['type']}".rstrip()),
+                ("outcome", each["outcome"]),
+                ("run", each["runId"] or ""),
+                ("submission", json_module.dumps(asked, indent=2) if asked else ""),
+            ]
+        )
+
+
+def _definition(found: WebhookShape, url: str) -> list[tuple[str, str]]:
+    proof, submission = found["proof"], found["submission"]
+    how = [f"{proof['scheme']} in {proof['header']}", *filter(None, (proof["algorithm"], proof["encoding"]))]
+    window = proof["toleranceSeconds"]
+    subject = f"{found['subjectPrefix']}…{found['subjectSuffix']}"
+    return [
+        ("webhook", f"{found['name']} ({found['kind']})" + (", paused" if found["paused"] else "")),
+        ("url", url),
+        ("proof", ", ".join(how) + (f", within {span(window)}" if window else "")),
+        ("identity", found["idHeader"] or found["idPointer"]),
+        ("events", ", ".join(found["events"]) or "all"),
+        ("subject", subject if len(subject) > 1 else ""),
+        ("handshake", "open: answered without the secret" if found["openHandshake"] else ""),
+        ("secrets", "; ".join(f"{each['id']} {_until(each)}" for each in found["secrets"])),
+        ("starts", "the run of the blob" if found["blobDrops"] else json_module.dumps(submission)),
+        ("created", local_time(found["createdTimeUtc"])),
+    ]
+
+
+def _deliveries(found: WebhookShape) -> list[tuple[str, str]]:
+    count = found["deliveries"]
+    refusal = f"{local_time(count['lastRefusedTimeUtc'])}: {count['lastRefusal']}" if count["refused"] else ""
+    return [
+        ("since", f"{local_time(count['sinceTimeUtc'])}, when the host started"),
+        ("deliveries", f"{count['accepted']} taken, {count['runs']} runs started, {count['refused']} refused"),
+        ("last taken", local_time(count["lastAcceptedTimeUtc"])),
+        ("last refused", refusal),
+        ("last handshake", local_time(count["lastHandshakeTimeUtc"])),
+    ]
+
+
+def _until(each: WebhookSecretShape) -> str:
+    if not each["valid"]:
+        return "over"
+    return local_time(each["validUntilTimeUtc"]) or "removed"

@@ -35,6 +35,18 @@ def check(template: Mapping[str, object]) -> None:
     _each_text(template, lambda text, _place: text)
 
 
+def pointers(template: Mapping[str, object]) -> list[str]:
+    """Every pointer of a template, in order."""
+    found: list[str] = []
+
+    def note(text: str, _place: str) -> str:
+        found.extend(match[1] for match in _POINTER.finditer(text))
+        return text
+
+    _each_text(template, note)
+    return found
+
+
 def fill(template: Mapping[str, object], payload: object) -> dict[str, object]:
     """The submission (a JSON object, not checked yet) that a payload makes of a template.
 
@@ -48,7 +60,7 @@ def fill(template: Mapping[str, object], payload: object) -> dict[str, object]:
     """
 
     def replace(text: str, place: str) -> str:
-        filled = _POINTER.sub(lambda match: _value(payload, match[1]), text)
+        filled = _POINTER.sub(lambda match: value_at(payload, match[1]), text)
         if place.startswith("arguments"):
             _check_argument(text, filled, place)
         return filled
@@ -98,8 +110,12 @@ def _refuse(value: object, place: str) -> None:
                 waiting.extend(items)
 
 
-def _value(payload: object, pointer: str) -> str:
-    """The text of the payload's value at a pointer."""
+def value_at(payload: object, pointer: str) -> str:
+    """The text of the payload's value at a JSON pointer (RFC 6901).
+
+    Raises:
+        EventError: if there is nothing, or no single value.
+    """
     value = payload
     for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")

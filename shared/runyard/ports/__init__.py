@@ -29,7 +29,7 @@ from runyard.ports.target import (
     Targets,
     Unreachable,
 )
-from runyard.ports.webhooks import Webhook, WebhookStore
+from runyard.ports.webhooks import Webhook, WebhookSecret, WebhookStore
 
 __all__ = [
     "Absent",
@@ -70,5 +70,6 @@ __all__ = [
     "Unreachable",
     "Waiting",
     "Webhook",
+    "WebhookSecret",
     "WebhookStore",
 ]

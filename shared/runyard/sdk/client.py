@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from runyard.api.shapes import CheckShape, DrainShape, PruneShape, RunDetails
 from runyard.sdk.connection import TIMEOUT, Connection
-from runyard.sdk.parts import Computes, Queues, Webhooks
+from runyard.sdk.parts import Computes, Queues
 from runyard.sdk.root import default_root
 from runyard.sdk.runs import Runs
 from runyard.sdk.subscriptions import Subscriptions
+from runyard.sdk.webhooks import Webhooks
 
 if TYPE_CHECKING:
     import httpx

@@ -1,12 +1,12 @@
-"""Computes, webhooks and queues, seen from a client."""
+"""Computes and queues, seen from a client."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, TypedDict, Unpack, cast
 from urllib.parse import quote
 
-from runyard.api.shapes import ComputeShape, MessageShape, WebhookShape
+from runyard.api.shapes import ComputeShape, MessageShape
 from runyard.sdk.connection import Connection
 
 
@@ -60,40 +60,6 @@ class Computes:
             self._connection.delete(path)
         else:
             self._connection.put(path, {"compute": compute})
-
-
-class Webhooks:
-    """``client.webhooks``."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def list(self) -> list[WebhookShape]:
-        """Every webhook, without its secret."""
-        return cast("list[WebhookShape]", self._connection.get("/api/webhooks")["webhooks"])
-
-    def add(
-        self,
-        name: str,
-        *,
-        secret: str,
-        submission: Mapping[str, Any],
-        kind: str = "github",
-        events: Sequence[str] = (),
-    ) -> WebhookShape:
-        """Define a webhook."""
-        body = {
-            "name": name,
-            "kind": kind,
-            "secret": secret,
-            "submission": dict(submission),
-            "events": list(events),
-        }
-        return cast("WebhookShape", self._connection.post("/api/webhooks", body))
-
-    def remove(self, name: str) -> None:
-        """Remove a webhook and its secret."""
-        self._connection.delete(f"/api/webhooks/{quote(name, safe='')}")
 
 
 class Queues:

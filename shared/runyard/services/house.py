@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from runyard.accept import Tally
 from runyard.computes import ensure_default, undrain
 from runyard.dispatch.turns import Turns
 from runyard.dispatch.wakes import WATCH, nudge
@@ -41,12 +42,15 @@ class Services:
     """Whether taking over ended a drain."""
     turns: Turns = field(init=False)
     """Who is at work on which compute, in this process."""
+    tally: Tally = field(init=False)
+    """What became of webhooks' deliveries in this process."""
     _tidy: Callable[[], object] | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
     _alarm_log: AlarmLog | None = None
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.ports.queue)
+        self.tally = Tally(self.ports.clock.now())
 
     def doctor(self) -> Sequence[Check]:
         """Check what a run needs here; each finding says how to mend it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 import msgspec
 
 from runyard.ports.computes import Compute
-from runyard.ports.webhooks import Webhook
+from runyard.ports.webhooks import SCHEMA, Webhook, WebhookSecret
 from runyard.stores.embedded.database import Database
 
 T = TypeVar("T")
@@ -22,10 +23,14 @@ _PUT = (
 class Documents(Generic[T]):
     """The documents of one kind; their JSON carries the schema number."""
 
-    def __init__(self, database: Database, kind: str, form: type[T]) -> None:
+    def __init__(
+        self, database: Database, kind: str, form: type[T], upgrade: Callable[[T, bytes], T] | None = None
+    ) -> None:
+        """``upgrade`` brings a document that was decoded, and was stored by an older version, to today's form."""
         self._database = database
         self._kind = kind
-        self._decode = msgspec.json.Decoder(form).decode
+        self._decoder = msgspec.json.Decoder(form)
+        self._upgrade = upgrade
 
     def put(self, name: str, document: T) -> None:
         """Create or replace."""
@@ -53,6 +58,10 @@ class Documents(Generic[T]):
         """All, by name."""
         rows = self._database.read("SELECT name, document FROM documents WHERE kind = ? ORDER BY name", (self._kind,))
         return {name: self._decode(document) for name, document in rows}
+
+    def _decode(self, stored: bytes) -> T:
+        document = self._decoder.decode(stored)
+        return document if self._upgrade is None else self._upgrade(document, stored)
 
     def remove(self, name: str) -> bool:
         """Remove; whether it was there."""
@@ -104,11 +113,24 @@ class EmbeddedComputeStore:
             self._aliases.put(alias, _Alias(compute=compute))
 
 
+class _FirstWebhook(msgspec.Struct, frozen=True):
+    """What only schema 1 of a webhook has."""
+
+    secret: str = ""
+
+
+def _upgraded(webhook: Webhook, stored: bytes) -> Webhook:
+    if webhook.schema >= SCHEMA:
+        return webhook
+    name = msgspec.json.decode(stored, type=_FirstWebhook).secret
+    return replace(webhook, secrets=(WebhookSecret(id="1", name=name, created=webhook.created),), schema=SCHEMA)
+
+
 class EmbeddedWebhookStore:
     """A :class:`~runyard.ports.webhooks.WebhookStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._webhooks = Documents(database, "webhook", Webhook)
+        self._webhooks = Documents(database, "webhook", Webhook, _upgraded)
 
     def put(self, webhook: Webhook) -> None:
         """Create or replace."""

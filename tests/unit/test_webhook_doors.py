@@ -1,0 +1,637 @@
+"""Every kind of webhook at its public door: proven, forged, replayed, stale, repeated, too large, of another type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from runyard.accept import doors
+from runyard.api import deliveries
+from runyard.api.guard import MAX_BODY
+from runyard.dispatch.wakes import SUBMISSIONS
+from runyard.events.delivery import MOST_EVENTS
+from runyard.events.signatures import BODY, SCHEMES, STANDARD, STRIPE, TIMESTAMPED, Signing
+from runyard.reconcile import prune
+from tests.fakes import snapshot
+from tests.served import Served, serving
+from tests.webhooks import (
+    CODE,
+    ORIGIN,
+    SECRET,
+    STANDARD_SECRET,
+    Sent,
+    binary,
+    blob_created,
+    cloud_event,
+    grid,
+    grid_event,
+    packed,
+    shown,
+    signed,
+    structured,
+    validation_event,
+)
+
+OCTETS = "application/octet-stream"
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with serving() as made:
+        made.house.ports.blobs.put("uploads", "a.zip", snapshot())
+        yield made
+
+
+def add(served: Served, kind: str, *, pointer: str = "/data/alpha", name: str = "hook", **more: Any) -> dict[str, Any]:
+    submission = {"experiment": "hooked", "snapshot": "uploads/a.zip", "arguments": [f"--alpha={{{pointer}}}"]}
+    secret = STANDARD_SECRET if more.get("scheme") == STANDARD else SECRET
+    body = {"name": name, "kind": kind, "secret": secret, "submission": submission, **more}
+    answer = served.http.post("/api/webhooks", json=body)
+    assert answer.status_code == 201, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def send(served: Served, sent: Sent, name: str = "hook", method: str = "POST", **more: str) -> httpx.Response:
+    """A request as a stranger sends it, by a tunnel of some name."""
+    body, headers = sent
+    named = {**headers, "Host": "tunnel.example", **more}
+    request = served.http.build_request(
+        method,
+        f"/api/webhooks/{name}",
+        content=body,
+        headers=[(key.encode(), value.encode("latin-1")) for key, value in named.items()],
+    )
+    if "Authorization" not in named:
+        del request.headers["Authorization"]
+    return served.http.send(request)
+
+
+def runs(served: Served) -> list[tuple[str, ...]]:
+    """The arguments of all runs, oldest first."""
+    served.settle()
+    return [run.spec.arguments for run in reversed(served.house.runs()) if run.spec is not None]
+
+
+def now(served: Served) -> float:
+    return served.house.clock.now()
+
+
+@pytest.mark.parametrize("make", [structured, binary])
+def test_a_cloud_event_starts_its_run_once_in_either_mode(served: Served, make: Any) -> None:
+    add(served, "cloudevents")
+    first, again = send(served, make(cloud_event())), send(served, make(cloud_event()))
+    assert (202, 202) == (first.status_code, again.status_code)
+    assert first.json()["runId"] == again.json()["runId"]
+    assert [("--alpha=0.25",)] == runs(served)
+    origin = served.house.only().origin
+    assert ("webhook", "hook", "A234-1234-1234") == (origin.source, origin.name, origin.event_id)
+
+
+def test_the_same_id_of_another_source_is_another_event(served: Served) -> None:
+    add(served, "cloudevents")
+    for source in ("/a", "/b", "/a"):
+        assert 202 == send(served, structured(cloud_event(source=source))).status_code
+    assert 2 == len(runs(served))
+
+
+def test_the_events_of_a_batch_are_runs_of_their_own_and_a_repetition_finds_them(served: Served) -> None:
+    add(served, "eventgrid")
+    first = send(served, grid([grid_event("1"), grid_event("2"), grid_event("1")])).json()["runs"]
+    assert ["started", "started", "found"] == [each["outcome"] for each in first]
+    again = send(served, grid([grid_event("2"), grid_event("3")])).json()["runs"]
+    assert [("2", "found"), ("3", "started")] == [(each["eventId"], each["outcome"]) for each in again]
+    assert 3 == len(runs(served))
+
+
+def test_one_bad_event_of_a_batch_is_on_record_and_the_others_run(served: Served) -> None:
+    add(served, "eventgrid")
+    events = [grid_event("1"), grid_event("2", data={}), grid_event("3")]
+    for _ in range(2):
+        answer = send(served, grid(events))
+        assert 202 == answer.status_code
+        assert "rejected" == answer.json()["runs"][1]["outcome"]
+    served.settle()
+    assert ["_rejected", "hooked", "hooked"] == sorted(run.experiment for run in served.house.runs())
+    bad = next(run for run in served.house.runs() if run.experiment == "_rejected")
+    assert ("webhook", "hook", "2") == (bad.origin.source, bad.origin.name, bad.origin.event_id)
+    assert "/data/alpha" in bad.reason
+
+
+def test_a_batch_that_is_cut_short_by_a_flood_is_taken_whole_when_it_comes_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(served, "eventgrid")
+    monkeypatch.setattr(doors, "BACKLOG", 3)
+    assert 202 == served.submit().status_code
+    events = [grid_event(str(number)) for number in range(3)]
+    refused = send(served, grid(events))
+    assert (429, "10") == (refused.status_code, refused.headers["Retry-After"])
+    served.settle()
+    assert ["found", "found", "started"] == [each["outcome"] for each in send(served, grid(events)).json()["runs"]]
+    assert 4 == len(runs(served))
+
+
+def test_order_does_not_matter(served: Served) -> None:
+    add(served, "cloudevents")
+    for ident in ("3", "1", "2", "1", "3"):
+        send(served, structured(cloud_event(ident)))
+    assert 3 == len(runs(served))
+
+
+@pytest.mark.parametrize("kind", ["cloudevents", "eventgrid"])
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"X-Runyard-Key": SECRET}, 202),
+        ({"X-Runyard-Key": ""}, 401),
+        ({"X-Runyard-Key": SECRET[:-1]}, 401),
+        ({"X-Runyard-Key": "caf\u00e9"}, 401),
+        ({"X-Runyard-Key": "", "Authorization": f"Bearer {SECRET}"}, 202),
+        ({"X-Runyard-Key": "", "Authorization": f"bearer {SECRET}"}, 202),
+        ({"X-Runyard-Key": "", "Authorization": f"Basic {SECRET}"}, 401),
+        ({"X-Runyard-Key": "", "Authorization": "Bearer x"}, 401),
+        ({"X-Runyard-Key": "wrong", "Authorization": f"Bearer {SECRET}"}, 401),
+    ],
+)
+def test_who_does_not_show_the_secret_starts_nothing(
+    served: Served, kind: str, headers: dict[str, str], status: int
+) -> None:
+    add(served, kind)
+    sent = structured(cloud_event()) if kind == "cloudevents" else grid([grid_event()])
+    answer = send(served, sent, **headers)
+    assert status == answer.status_code
+    assert (1 if status == 202 else 0) == len(runs(served))
+    assert SECRET not in answer.text
+
+
+def test_a_secret_in_the_address_is_no_proof(served: Served) -> None:
+    add(served, "cloudevents")
+    body, headers = structured(cloud_event())
+    headers = {name: text for name, text in headers.items() if name != "X-Runyard-Key"}
+    request = served.http.build_request(
+        "POST", f"/api/webhooks/hook?access_token={SECRET}", content=body, headers=headers
+    )
+    del request.headers["Authorization"]
+    answer = served.http.send(request)
+    assert 401 == answer.status_code
+    assert "the address is no place for it" in answer.json()["error"]["message"]
+    assert SECRET not in answer.text
+
+
+def test_the_header_that_shows_the_secret_can_be_named(served: Served) -> None:
+    add(served, "cloudevents", secretHeader="X-Team-Key")
+    body, kind = packed(cloud_event()), "application/cloudevents+json"
+    assert 401 == send(served, shown(body, kind)).status_code
+    assert 202 == send(served, shown(body, kind, header="X-Team-Key")).status_code
+
+
+def test_authorization_can_be_the_only_header(served: Served) -> None:
+    add(served, "eventgrid", secretHeader="Authorization")
+    assert 401 == send(served, grid([grid_event()])).status_code
+    assert 202 == send(served, grid([grid_event()]), Authorization=f"Bearer {SECRET}").status_code
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_signed_delivery_starts_its_run_once_within_the_window(served: Served, scheme: str) -> None:
+    add(served, "hmac", pointer="/alpha", scheme=scheme)
+    sent = signed(b'{"alpha": 1}', Signing(scheme=scheme), now(served))
+    first = send(served, sent)
+    assert 202 == first.status_code, first.text
+    served.house.clock.advance(299)
+    assert first.json()["runId"] == send(served, sent).json()["runId"]
+    assert [("--alpha=1",)] == runs(served)
+    served.house.clock.advance(2)
+    late = send(served, sent)
+    assert (202 if scheme == BODY else 401) == late.status_code
+    assert 1 == len(served.house.runs())
+
+
+@pytest.mark.parametrize("scheme", [TIMESTAMPED, STRIPE, STANDARD])
+@pytest.mark.parametrize("off", [-301, 301])
+def test_a_stale_or_future_delivery_is_refused_in_one_sentence(served: Served, scheme: str, off: int) -> None:
+    add(served, "hmac", pointer="/alpha", scheme=scheme)
+    answer = send(served, signed(b'{"alpha": 1}', Signing(scheme=scheme), now(served) + off))
+    assert 401 == answer.status_code
+    assert "301 s" in answer.json()["error"]["message"]
+    assert [] == runs(served)
+    assert "301 s" in served.http.get("/api/webhooks/hook").json()["deliveries"]["lastRefusal"]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_what_is_signed_by_another_or_changed_is_refused(served: Served, scheme: str) -> None:
+    add(served, "hmac", pointer="/alpha", scheme=scheme)
+    signing = Signing(scheme=scheme)
+    body, headers = signed(b'{"alpha": 1}', signing, now(served))
+    other = "whsec_" + "QUFB" * 10 if scheme == STANDARD else "another-secret-0123"
+    forged = signed(body, signing, now(served), secret=other)
+    kind = {"Content-Type": "application/json"}
+    for sent in (forged, (b'{"alpha": 2}', headers), (body, kind), (body, {**headers, signing.signature_header: "x"})):
+        assert 401 == send(served, sent).status_code
+    assert [] == runs(served)
+
+
+def test_a_signature_header_that_is_there_twice_is_refused(served: Served) -> None:
+    add(served, "hmac", pointer="/alpha")
+    body, headers = signed(b'{"alpha": 1}', Signing(), now(served))
+    twice = [(name.encode(), text.encode()) for name, text in [*headers.items(), ("X-Runyard-Signature", "0" * 64)]]
+    assert 400 == served.http.post("/api/webhooks/hook", content=body, headers=twice).status_code
+    assert [] == runs(served)
+
+
+@pytest.mark.parametrize("scheme", [TIMESTAMPED, STRIPE, BODY])
+def test_the_form_of_a_signature_can_be_chosen(served: Served, scheme: str) -> None:
+    chosen = Signing(
+        scheme=scheme, header="X-Sig", timestamp_header="X-Time", algorithm="sha512", encoding="base64", tolerance=5.0
+    )
+    add(
+        served,
+        "hmac",
+        pointer="/alpha",
+        scheme=scheme,
+        signatureHeader="X-Sig",
+        timestampHeader="X-Time",
+        algorithm="sha512",
+        encoding="base64",
+        toleranceSeconds=5,
+    )
+    assert 202 == send(served, signed(b'{"alpha": 1}', chosen, now(served) - 5)).status_code
+    if scheme != BODY:
+        assert 401 == send(served, signed(b'{"alpha": 2}', chosen, now(served) - 6)).status_code
+    assert 401 == send(served, signed(b'{"alpha": 3}', replace(chosen, algorithm="sha256"), now(served))).status_code
+
+
+def test_without_a_name_of_its_own_a_delivery_is_its_time_and_body(served: Served) -> None:
+    add(served, "hmac", pointer="/alpha")
+    at = now(served)
+    for body, when in ((b'{"alpha": 1}', at), (b'{"alpha": 1}', at), (b'{"alpha": 1}', at - 1), (b'{"alpha": 2}', at)):
+        assert 202 == send(served, signed(body, Signing(), when)).status_code
+    assert 3 == len(runs(served))
+
+
+def test_a_named_header_is_a_deliverys_identity(served: Served) -> None:
+    add(served, "hmac", pointer="/alpha", idHeader="X-Event-Id")
+    at = now(served)
+    for when, ident in ((at, "e-1"), (at - 5, "e-1"), (at, "e-2")):
+        assert 202 == send(served, signed(b'{"alpha": 1}', Signing(), when), **{"X-Event-Id": ident}).status_code
+    missing = send(served, signed(b'{"alpha": 1}', Signing(), at))
+    assert (400, True) == (missing.status_code, "X-Event-Id" in missing.json()["error"]["message"])
+    for wrong in ("x" * 201, "caf\x85", "a\tb"):
+        assert 400 == send(served, signed(b'{"alpha": 1}', Signing(), at), **{"X-Event-Id": wrong}).status_code
+    assert 2 == len(runs(served))
+
+
+def test_a_pointer_into_the_payload_is_a_deliverys_identity(served: Served) -> None:
+    add(served, "hmac", pointer="/alpha", idPointer="/event/id")
+    at = now(served)
+    for when, ident in ((at, "e-1"), (at - 5, "e-1"), (at, "e-2")):
+        body = packed({"alpha": when, "event": {"id": ident}})
+        assert 202 == send(served, signed(body, Signing(), when)).status_code
+    assert 400 == send(served, signed(b'{"alpha": 1}', Signing(), at)).status_code
+    assert 2 == len(runs(served))
+
+
+def test_an_event_of_stripes_form_keeps_its_identity_when_it_is_signed_anew(served: Served) -> None:
+    add(served, "hmac", pointer="/data/alpha", scheme=STRIPE, events=["model.released"])
+    body = packed({"id": "evt_1", "type": "model.released", "data": {"alpha": 3}})
+    for off in (0, 7, 90):
+        assert 202 == send(served, signed(body, Signing(scheme=STRIPE), now(served) + off)).status_code
+    other = packed({"id": "evt_2", "type": "invoice.paid", "data": {"alpha": 3}})
+    assert 200 == send(served, signed(other, Signing(scheme=STRIPE), now(served))).status_code
+    assert [("--alpha=3",)] == runs(served)
+
+
+def test_a_standard_webhook_is_the_same_delivery_at_each_try(served: Served) -> None:
+    add(served, "hmac", pointer="/alpha", scheme=STANDARD)
+    for off in (0, 5, 200):
+        sent = signed(b'{"alpha": 1}', Signing(scheme=STANDARD), now(served) + off, ident="msg_1")
+        assert 202 == send(served, sent).status_code
+    assert 1 == len(runs(served))
+
+
+def test_a_cloud_event_may_be_signed_instead_of_showing_the_secret(served: Served) -> None:
+    add(served, "cloudevents", scheme=STANDARD)
+    kind = "application/cloudevents+json"
+    signing = Signing(scheme=STANDARD)
+    for ident in ("msg_1", "msg_2"):  # the event is what counts, not the try
+        assert (
+            202 == send(served, signed(packed(cloud_event()), signing, now(served), ident=ident, kind=kind)).status_code
+        )
+    assert 401 == send(served, structured(cloud_event("2"))).status_code
+    body, headers = binary(cloud_event("3"))
+    assert 415 == send(served, (body, {**headers, **signed(body, signing, now(served))[1]})).status_code
+    assert 1 == len(runs(served))
+
+
+def test_the_cloud_events_handshake_is_answered_to_who_shows_the_secret(served: Served) -> None:
+    for kind in ("cloudevents", "eventgrid"):
+        add(served, kind, name=kind)
+        assert 401 == send(served, (b"", ORIGIN), kind, "OPTIONS").status_code
+        answer = send(served, (b"", {**ORIGIN, "X-Runyard-Key": SECRET}), kind, "OPTIONS")
+        wanted = ("eventgrid.azure.net", "120", "POST")
+        names = ("WebHook-Allowed-Origin", "WebHook-Allowed-Rate", "Allow")
+        assert (200, b"") == (answer.status_code, answer.content)
+        assert wanted == tuple(answer.headers[name] for name in names)
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        nobody = send(served, (b"", {"X-Runyard-Key": SECRET}), kind, "OPTIONS")
+        assert (400, False) == (nobody.status_code, "WebHook-Allowed-Origin" in nobody.headers)
+
+
+def test_a_handshake_may_be_opened_and_deliveries_still_need_the_secret(served: Served) -> None:
+    add(served, "eventgrid", openHandshake=True)
+    assert 200 == send(served, (b"", ORIGIN), method="OPTIONS").status_code
+    body, headers = grid([validation_event()], "wrong")
+    answer = send(served, (body, {**headers, "aeg-event-type": "SubscriptionValidation"}))
+    assert (200, {"validationResponse": CODE}) == (answer.status_code, answer.json())
+    for kind in ("SubscriptionValidation", "Notification"):
+        body, headers = grid([grid_event()], "wrong")
+        assert 401 == send(served, (body, {**headers, "aeg-event-type": kind})).status_code
+    assert [] == runs(served)
+
+
+def test_where_deliveries_are_signed_a_handshake_needs_nothing(served: Served) -> None:
+    add(served, "cloudevents", scheme=STANDARD)
+    assert 200 == send(served, (b"", ORIGIN), method="OPTIONS").status_code
+
+
+def test_event_grids_handshake_is_answered_with_its_code_and_nothing_is_fetched(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[object] = []
+    monkeypatch.setattr("socket.create_connection", lambda *args, **_: fetched.append(args))
+    add(served, "eventgrid")
+    answer = send(served, grid([validation_event()]))
+    assert (200, {"validationResponse": CODE}) == (answer.status_code, answer.json())
+    assert 401 == send(served, grid([validation_event()], "wrong")).status_code
+    callback = {"WebHook-Request-Callback": "https://rp.example/confirm?id=1", "X-Runyard-Key": SECRET}
+    assert 200 == send(served, (b"", {**ORIGIN, **callback}), method="OPTIONS").status_code
+    assert ([], []) == (fetched, runs(served))
+    assert served.http.get("/api/webhooks/hook").json()["deliveries"]["lastHandshakeTimeUtc"] is not None
+
+
+@pytest.mark.parametrize("kind", ["github", "hmac"])
+def test_kinds_without_a_handshake_have_no_such_method(served: Served, kind: str) -> None:
+    add(served, kind)
+    assert 405 == send(served, (b"", ORIGIN), method="OPTIONS").status_code
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "CONNECT"])
+def test_other_methods_are_not_taken(served: Served, method: str) -> None:
+    add(served, "cloudevents")
+    answer = send(served, structured(cloud_event()), method=method)
+    assert 405 == answer.status_code
+    assert "POST" in answer.headers["Allow"]
+    assert [] == runs(served)
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
+def test_what_its_owner_may_do_needs_the_token_and_the_host(served: Served, method: str) -> None:
+    add(served, "cloudevents")
+    assert 403 == send(served, (b"", {"X-Runyard-Key": SECRET}), method=method).status_code
+    assert 401 == send(served, (b"", {"X-Runyard-Key": SECRET}), method=method, Host="127.0.0.1").status_code
+    assert 200 == served.http.get("/api/webhooks/hook").status_code
+
+
+@pytest.mark.parametrize("path", ["test", "rotate", "pause", "resume", "secrets/1", "secrets"])
+def test_what_changes_a_webhook_needs_the_token_and_the_host(served: Served, path: str) -> None:
+    add(served, "cloudevents")
+    for host, status in (("tunnel.example", 403), ("127.0.0.1", 401)):
+        assert status == send(served, (b"{}", {"X-Runyard-Key": SECRET}), f"hook/{path}", Host=host).status_code
+
+
+def test_an_unknown_webhook_is_not_found_by_any_delivery(served: Served) -> None:
+    for sent in (structured(cloud_event()), (b"x" * (MAX_BODY + 1), {"Content-Type": "application/json"})):
+        assert 404 == send(served, sent, "nobody").status_code
+    assert 404 == send(served, (b"", ORIGIN), "nobody", "OPTIONS").status_code
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent"),
+    [
+        ("github", shown(b"{}", "text/xml")),
+        ("hmac", signed(b"{}", Signing(), 1_000_000_000.0, kind="application/x-www-form-urlencoded")),
+        ("cloudevents", shown(packed(cloud_event()), "application/json")),
+        ("cloudevents", shown(packed(cloud_event()), "application/cloudevents+xml")),
+        ("eventgrid", shown(packed([grid_event()]), "text/plain")),
+        ("eventgrid", shown(packed([grid_event()]), "application/json; charset=latin-1")),
+    ],
+)
+def test_content_of_another_type_is_said_to_be_so(served: Served, kind: str, sent: Sent) -> None:
+    add(served, kind)
+    if kind == "github":
+        from runyard.events.github import sign as github_sign
+
+        sent = (sent[0], {**sent[1], "X-Hub-Signature-256": github_sign(SECRET, sent[0])})
+    answer = send(served, sent)
+    assert (415, "MediaTypeError") == (answer.status_code, answer.json()["error"]["code"])
+    assert [] == runs(served)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b'"text"', b"[" * 50_000])
+def test_what_is_not_the_agreed_json_is_refused_in_one_sentence(served: Served, body: bytes) -> None:
+    add(served, "cloudevents", name="a")
+    add(served, "eventgrid", name="b")
+    add(served, "hmac", name="c", pointer="/alpha")
+    for name, sent in (
+        ("a", shown(body, "application/cloudevents+json")),
+        ("b", shown(body, "application/json")),
+        ("c", signed(body, Signing(), now(served))),
+    ):
+        answer = send(served, sent, name)
+        assert 400 == answer.status_code, answer.text
+        assert "\n" not in answer.json()["error"]["message"]
+    assert [] == runs(served)
+
+
+@pytest.mark.parametrize("kind", ["hmac", "cloudevents", "eventgrid"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_delivery_larger_than_its_kind_may_be_is_refused(served: Served, kind: str, chunked: bool) -> None:
+    add(served, kind)
+    data = b"x" * (MAX_BODY + 1)
+    content: Any = iter([data[:70_000], data[70_000:]]) if chunked else data
+    answer = served.http.post("/api/webhooks/hook", content=content, headers={"X-Runyard-Key": SECRET})
+    assert (413, True) == (answer.status_code, "1 MiB" in answer.json()["error"]["message"])
+    assert 1 == served.http.get("/api/webhooks/hook").json()["deliveries"]["refused"]
+
+
+def test_few_large_deliveries_are_taken_in_at_a_time(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runyard.events.github import sign as github_sign
+
+    add(served, "github", pointer="/alpha")
+    body = packed({"alpha": 1, "padding": "x" * MAX_BODY})
+    names = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "d-1", "X-Hub-Signature-256": github_sign(SECRET, body)}
+    sent = (body, {"Content-Type": "application/json", **names})
+    with monkeypatch.context() as patched:
+        patched.setattr(deliveries, "LARGE", 0)
+        refused = send(served, sent)
+        assert (429, "1") == (refused.status_code, refused.headers["Retry-After"])
+    for _ in range(deliveries.LARGE + 1):  # each leaves room behind
+        assert 202 == send(served, sent).status_code
+
+
+def test_too_many_events_are_refused(served: Served) -> None:
+    add(served, "eventgrid")
+    assert 400 == send(served, grid([grid_event(str(each)) for each in range(MOST_EVENTS + 1)])).status_code
+    assert [] == runs(served)
+
+
+@pytest.mark.parametrize(
+    ("filters", "started"),
+    [
+        ({"events": ["com.example.someevent"]}, True),
+        ({"events": ["com.example.other"]}, False),
+        ({"subjectPrefix": "models/"}, True),
+        ({"subjectPrefix": "data/"}, False),
+        ({"subjectSuffix": "/ridge"}, True),
+        ({"subjectSuffix": "/lasso"}, False),
+        ({"events": ["com.example.someevent"], "subjectPrefix": "models/", "subjectSuffix": "ridge"}, True),
+    ],
+)
+def test_what_the_filters_leave_out_is_answered_and_starts_nothing(
+    served: Served, filters: dict[str, Any], started: bool
+) -> None:
+    add(served, "cloudevents", name="cloud", **filters)
+    answer = send(served, structured(cloud_event()), "cloud")
+    assert (202 if started else 200) == answer.status_code
+    assert (1 if started else 0) == len(runs(served))
+
+
+def test_an_event_may_not_choose_what_only_the_template_may(served: Served) -> None:
+    add(served, "cloudevents", pointer="/data/alpha")
+    assert 202 == send(served, structured(cloud_event(data={"alpha": "--target=x", "snapshot": "y/z.zip"}))).status_code
+    assert 400 == send(served, structured(cloud_event("2", data={"alpha": ["a", "b"]}))).status_code
+    assert [("--alpha=--target=x",)] == runs(served)
+
+
+def test_a_paused_webhook_asks_to_come_again_and_forgets_nothing(served: Served) -> None:
+    add(served, "cloudevents")
+    assert served.http.post("/api/webhooks/hook/pause").json()["paused"]
+    refused = send(served, structured(cloud_event()))
+    assert (503, "300") == (refused.status_code, refused.headers["Retry-After"])
+    assert 401 == send(served, structured(cloud_event(), "wrong")).status_code
+    assert 200 == send(served, (b"", {**ORIGIN, "X-Runyard-Key": SECRET}), method="OPTIONS").status_code
+    assert not served.http.post("/api/webhooks/hook/resume").json()["paused"]
+    assert 202 == send(served, structured(cloud_event())).status_code
+    assert 1 == len(runs(served))
+
+
+def test_a_delivery_whose_run_was_deleted_is_a_conflict_and_does_not_hold_up_a_batch(served: Served) -> None:
+    add(served, "eventgrid")
+    run = send(served, grid([grid_event("1")])).json()["runId"]
+    served.settle()
+    served.house.target.end(f"{run}/1")
+    served.settle(60)
+    served.house.clock.advance(100)
+    assert 1 == prune(served.house.ports, runs_older_than=1).runs
+    assert 409 == send(served, grid([grid_event("1")])).status_code
+    both = send(served, grid([grid_event("1"), grid_event("2")])).json()["runs"]
+    assert ["deleted", "started"] == [each["outcome"] for each in both]
+
+
+def blob_hook(served: Served, **more: Any) -> None:
+    definition = {"name": "hook", "kind": "eventgrid", "secret": SECRET, "blobDrops": True, **more}
+    assert 201 == served.http.post("/api/webhooks", json=definition).status_code
+
+
+def dropped(served: Served, name: str = "ridge/a.zip") -> dict[str, Any]:
+    info = served.house.ports.blobs.put("snapshots", name, snapshot())
+    return blob_created(name, info.etag)
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_blobs_event_starts_the_run_of_that_blob_however_it_comes(served: Served, quoted: bool) -> None:
+    blob_hook(served)
+    event = dropped(served)
+    if quoted:
+        event["data"]["eTag"] = f'"{event["data"]["eTag"]}"'
+    answer = send(served, grid([event]))
+    assert 202 == answer.status_code, answer.text
+    served.settle()
+    run = served.house.only()
+    assert (answer.json()["runId"], "ridge", "blob") == (run.id, run.experiment, run.origin.source)
+    assert run.id == send(served, grid([event])).json()["runId"]
+    cloud = {"specversion": "1.0", "type": event["eventType"], "source": event["topic"], "time": event["eventTime"]}
+    cloud |= {name: event[name] for name in ("id", "subject", "data")}
+    assert run.id == send(served, structured(cloud)).json()["runId"]
+    assert 0 == served.house.ports.queue.counts().get(SUBMISSIONS, 0)
+    served.settle()
+    assert 1 == len(served.house.runs())
+
+
+def test_the_same_blob_told_of_by_storage_itself_is_the_same_run(served: Served) -> None:
+    from runyard.accept import drop
+    from runyard.events.blob import parse_blob_event
+
+    blob_hook(served)
+    event = dropped(served)
+    told = parse_blob_event(event)
+    assert told is not None
+    drop(served.house.ports, told)
+    send(served, grid([event]))
+    served.settle()
+    assert 1 == len(served.house.runs())
+
+
+@pytest.mark.parametrize("api", ["CreateFile", "SftpCreate", "PutBlockFromURL", "AppendFile", ""])
+def test_a_blob_that_is_not_whole_yet_starts_nothing(served: Served, api: str) -> None:
+    blob_hook(served)
+    event = dropped(served)
+    event["data"]["api"] = api
+    assert (200, {"runId": None}) == ((answer := send(served, grid([event]))).status_code, answer.json())
+    served.settle()
+    assert [] == served.house.runs()
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (lambda event: event.update(subject="/blobServices/default/containers/secrets/blobs/a.zip"), 400),
+        (lambda event: event.update(subject="/blobServices/default/containers/snapshots/blobs/no/such.zip"), 404),
+        (lambda event: event.update(subject="snapshots/a.zip"), 400),
+        (lambda event: event["data"].pop("eTag"), 400),
+        (lambda event: event.update(data=None), 400),
+        (lambda event: event.update(eventType="Microsoft.Storage.BlobDeleted"), 200),
+        (lambda event: event.update(subject="/blobServices/default/containers/snapshots/blobs/a.txt"), 200),
+    ],
+)
+def test_a_blobs_event_that_names_nothing_that_may_run_starts_nothing(served: Served, change: Any, status: int) -> None:
+    blob_hook(served)
+    event = dropped(served)
+    change(event)
+    assert status == send(served, grid([event])).status_code
+    served.settle()
+    assert [] == served.house.runs()
+
+
+def test_a_blob_that_changed_since_its_event_is_not_run_in_its_place(served: Served) -> None:
+    blob_hook(served)
+    event = dropped(served)
+    served.house.ports.blobs.put("snapshots", "ridge/a.zip", snapshot({"train.py": "print('newer')\n"}))
+    assert 202 == send(served, grid([event])).status_code
+    served.settle()
+    run = served.house.only()
+    assert "Failed" == run.status
+    assert "changed" in run.reason
+
+
+def test_what_becomes_of_deliveries_is_counted_without_a_write(served: Served) -> None:
+    add(served, "cloudevents")
+    send(served, structured(cloud_event()))
+    send(served, structured(cloud_event()))
+    before = json.dumps([hook.__repr__() for hook in served.house.ports.webhooks.list()])
+    for _ in range(20):
+        send(served, structured(cloud_event(), "wrong"))
+    found = served.http.get("/api/webhooks/hook").json()
+    counted = {name: found["deliveries"][name] for name in ("accepted", "runs", "refused")}
+    assert {"accepted": 2, "runs": 1, "refused": 20} == counted
+    assert "not that of this webhook" in found["deliveries"]["lastRefusal"]
+    assert found["secrets"][0]["lastUsedTimeUtc"] == found["deliveries"]["lastAcceptedTimeUtc"]
+    assert before == json.dumps([hook.__repr__() for hook in served.house.ports.webhooks.list()])
+    served.http.delete("/api/webhooks/hook")
+    add(served, "cloudevents")
+    assert 0 == served.http.get("/api/webhooks/hook").json()["deliveries"]["refused"]
