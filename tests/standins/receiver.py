@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Final
 
 OK: Final = "204"
@@ -86,8 +88,8 @@ def _break_off(request: BaseHTTPRequestHandler) -> None:
 
 
 @contextmanager
-def receiving(*answers: str, usual: str = OK) -> Iterator[Receiver]:
-    """A receiver for the time of a block."""
+def receiving(*answers: str, usual: str = OK, certificate: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """A receiver for the time of a block; with a certificate and its key, over TLS."""
     receiver = Receiver(answers=list(answers), usual=usual)
 
     class Handler(BaseHTTPRequestHandler):
@@ -99,6 +101,10 @@ def receiving(*answers: str, usual: str = OK) -> Iterator[Receiver]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     receiver.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -5,8 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import email.utils
 import ipaddress
+import os
+import shutil
+import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -221,3 +225,55 @@ def test_urls_that_may_be(url: str) -> None:
 
 def test_a_query_is_not_shown() -> None:
     assert "https://a.example:8/in?…" == check_url("https://a.example:8/in?token=canary").shown
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of ``fine.example`` that nobody trusts by itself, and its key."""
+    tool = shutil.which("openssl")
+    if tool is None and os.environ.get("CI"):
+        pytest.fail("openssl is needed to make a certificate")
+    if tool is None:
+        pytest.skip("openssl is not here, so no certificate can be made")
+    folder = tmp_path_factory.mktemp("tls")
+    made, key = folder / "cert.pem", folder / "key.pem"
+    names = ("-subj", "/CN=fine.example", "-addext", "subjectAltName=DNS:fine.example")
+    command = [
+        tool,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    subprocess.run([*command, *names, "-keyout", str(key), "-out", str(made)], check=True, capture_output=True)
+    return made, key
+
+
+def over_tls(certificate: tuple[Path, Path], host: str, *, trusted: bool) -> tuple[Receipt, int]:
+    """What comes of a delivery to this name, and how many requests came."""
+    with receiving(certificate=certificate) as receiver:
+        courier = HttpCourier(
+            timeout=5.0,
+            resolve=lambda *_: ["127.0.0.1"],
+            trusted=str(certificate[0]) if trusted else None,
+        )
+        receipt = courier.deliver(parcel(f"https://{host}:{receiver.port}/in"))
+        return receipt, len(receiver.taken)
+
+
+def test_over_https_a_certificate_of_the_receivers_name_is_needed(certificate: tuple[Path, Path]) -> None:
+    assert (Receipt(status=204), 1) == over_tls(certificate, "fine.example", trusted=True)
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("fine.example", False), ("other.example", True)])
+def test_a_certificate_that_nobody_vouches_for_or_of_another_name_is_refused(
+    certificate: tuple[Path, Path], host: str, trusted: bool
+) -> None:
+    receipt, came = over_tls(certificate, host, trusted=trusted)
+    assert (None, 0) == (receipt.status, came)
+    assert "certificate verify failed" in receipt.error
