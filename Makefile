@@ -4,17 +4,22 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
+JOBS ?= 4
 
-.PHONY: demo test unit check format docs bench crash-test soak fuzz clean
+.PHONY: demo test most unit check format docs bench crash-test soak fuzz clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
 
-test: $(STAMP)  ## every test; ARGS="--ignore=tests/crash" leaves the longest out
-	$(BIN)/python -m pytest -q $(ARGS)
+test: most  ## every test
+	$(BIN)/python -m pytest -q tests/crash tests/powerloss
+
+# Most tests wait more than they compute, so several run at once. Those of tests/crash measure out their kills, and run alone.
+most: $(STAMP)  ## every test but those of tests/crash; ARGS goes to pytest
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --ignore=tests/crash --ignore=tests/powerloss $(ARGS)
 
 unit: $(STAMP)  ## the fast tests only
-	$(BIN)/python -m pytest -q tests/unit tests/contract -m "not slow"
+	$(BIN)/python -m pytest -q -n $(JOBS) tests/unit tests/contract -m "not slow"
 
 check: $(STAMP)  ## style, types, the direction of imports
 	$(BIN)/ruff format --check .
@@ -35,6 +40,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/local.py
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python -m benchmarks.backlog
+	$(BIN)/python -m benchmarks.environments
 
 crash-test: $(STAMP)  ## 1,000 runs while host, supervisor and keeper are killed at random
 	$(BIN)/python -m tests.crash.random_kills

@@ -2,7 +2,8 @@
 
 import azure.functions as func
 
-from runyard.reconcile import reconcile, sweep
+from runyard.reconcile import reconcile, sweep, sweep_secrets
+from runyard.schedule import fire_due
 from runyard.services import current
 
 blueprint = func.Blueprint()
@@ -20,6 +21,15 @@ def reconcile_gates(timer: func.TimerRequest) -> None:
 @blueprint.function_name("sweep")
 @blueprint.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
 def sweep_drops(timer: func.TimerRequest) -> None:
-    """Find snapshots that raised no event."""
+    """Find snapshots that raised no event, and secrets that belong to no run."""
     del timer
     sweep(current().ports)
+    sweep_secrets(current().ports)
+
+
+@blueprint.function_name("schedules")
+@blueprint.timer_trigger(arg_name="timer", schedule="*/15 * * * * *")
+def fire_schedules(timer: func.TimerRequest) -> None:
+    """Make the runs of schedules whose time has come."""
+    del timer
+    fire_due(current().ports)

@@ -12,7 +12,7 @@ from typing import Any
 
 from runyard.host.app import FunctionApp, Served, load_app
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 """Seconds after which a test gives up on something that takes milliseconds."""
 
 

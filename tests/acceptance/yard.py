@@ -15,6 +15,7 @@ import httpx
 from runyard.host import Host, HostOptions
 from runyard.ports import Clock, Ports, Query
 from runyard.reconcile import is_known, reconcile
+from runyard.reconcile.wake_up import OVERDUE
 from runyard.runs.model import Run
 from runyard.services import Services, install, open_embedded
 from runyard.stores.embedded import EmbeddedStores
@@ -122,7 +123,7 @@ class Yard:
     def wait(self, look: Callable[[], T | None], seconds: float = PATIENCE) -> T:
         """Look again and again until there is something."""
         reconciled = time.monotonic()
-        deadline = reconciled + seconds
+        deadline = reconciled + seconds + (OVERDUE if self.shaky is not None else 0.0)  # a tick that was dropped
         while (found := look()) is None or found is False:
             if self.shaky is not None and time.monotonic() - reconciled > 0.5:
                 reconciled = time.monotonic()

@@ -14,8 +14,10 @@ from runyard.ports import (
     ComputeStore,
     DeliveryStore,
     Gates,
+    MarkStore,
     Queue,
     RunStore,
+    ScheduleStore,
     Secrets,
     SubscriptionStore,
     WebhookStore,
@@ -28,8 +30,10 @@ from runyard.testing import (
     MemoryComputeStore,
     MemoryDeliveryStore,
     MemoryGates,
+    MemoryMarkStore,
     MemoryQueue,
     MemoryRunStore,
+    MemoryScheduleStore,
     MemorySecrets,
     MemorySubscriptionStore,
     MemoryWebhookStore,
@@ -50,6 +54,8 @@ class Stores:
     blobs: BlobStore
     computes: ComputeStore
     webhooks: WebhookStore
+    schedules: ScheduleStore
+    marks: MarkStore
     subscriptions: SubscriptionStore
     deliveries: DeliveryStore
     secrets: Secrets
@@ -65,6 +71,8 @@ def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
+        schedules=MemoryScheduleStore(),
+        marks=MemoryMarkStore(),
         subscriptions=subscriptions,
         deliveries=MemoryDeliveryStore(),
         secrets=MemorySecrets(),
@@ -84,6 +92,8 @@ def wrapped(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         blobs=ports.blobs,
         computes=ports.computes,
         webhooks=ports.webhooks,
+        schedules=ports.schedules,
+        marks=ports.marks,
         subscriptions=ports.subscriptions,
         deliveries=ports.deliveries,
         secrets=ports.secrets,
@@ -100,6 +110,8 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             subscriptions=stores.subscriptions,
             deliveries=stores.deliveries,
             secrets=stores.secrets,
@@ -152,6 +164,16 @@ def computes(stores: Stores) -> ComputeStore:
 @pytest.fixture
 def webhooks(stores: Stores) -> WebhookStore:
     return stores.webhooks
+
+
+@pytest.fixture
+def schedules(stores: Stores) -> ScheduleStore:
+    return stores.schedules
+
+
+@pytest.fixture
+def marks(stores: Stores) -> MarkStore:
+    return stores.marks
 
 
 @pytest.fixture

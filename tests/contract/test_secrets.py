@@ -48,3 +48,16 @@ def test_an_illegal_name_is_refused_without_the_value_and_finds_nothing(secrets:
 def test_the_longest_name_is_taken(secrets: Secrets) -> None:
     secrets.set("x" * 127, "v")
     assert secrets.get("x" * 127) == "v"
+
+
+def test_when_a_secret_was_last_set_is_told(secrets: Secrets) -> None:
+    assert secrets.changed("a") is None
+    secrets.set("a", "x")
+    first = secrets.changed("a")
+    assert first is not None
+    assert first > 0
+    secrets.set("a", "y")
+    assert (secrets.changed("a") or 0) >= first
+    secrets.remove("a")
+    assert secrets.changed("a") is None
+    assert secrets.changed("no name") is None

@@ -12,14 +12,16 @@ from runyard.dispatch import dispatch
 from runyard.dispatch.wakes import BURIED, FINISHED, NOTIFY, SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import LockLostError, RunyardError
 from runyard.notify import announce, deliver
-from runyard.ports import Message, Ports, Query
+from runyard.ports import Message, Ports, Query, kept_of
 from runyard.ports.deliveries import PENDING
 from runyard.ports.queue import DEAD_LETTERS
-from runyard.reconcile import bury, reconcile, sweep
+from runyard.reconcile import bury, reconcile, sweep, sweep_secrets
+from runyard.reconcile.secrets import ORPHANED
+from runyard.runs.model import Run
 from runyard.runs.states import ENDINGS, check_move
 from runyard.testing import Crash, ManualClock, Moment, ScriptedTarget, Steps
 from runyard.watch import watch
-from tests.crash.plots import Act, NotYet, Plot
+from tests.crash.plots import CANARY, Act, NotYet, Plot
 from tests.crash.worlds import MakeWorld, World
 
 TICK = 2.0
@@ -169,6 +171,19 @@ def check(life: Life) -> None:
         assert (0, 0, None) == (gate.taken, gate.waiting, gate.next_at), gate
     assert {} == {name: count for name, count in ports.queue.counts().items() if count and name != BURIED}
     assert 0 == ports.queue.counts().get(BURIED, 0), "a message became a dead letter"
+    check_secrets(life, run)
+
+
+def check_secrets(life: Life, run: Run) -> None:
+    """What the run carried is in its one secret and not in its row; what was written beside that is gone after a while."""
+    ports = life.steps.inner
+    life.clock.advance(ORPHANED + 1)
+    sweep_secrets(ports)
+    assert [name for name in [run.secret] if name] == list(ports.secrets.names())
+    assert ("with secrets" in life.plot.name) is bool(run.secret)
+    assert CANARY not in repr(run)
+    if run.secret:
+        assert {"/environment_variables/A_TOKEN": CANARY} == kept_of(ports.secrets, run.secret, run.id).spec
 
 
 def tell(life: Life, crash_at: object) -> str:

@@ -72,6 +72,21 @@ def sent(ports: Ports) -> None:
     ports.queue.send(SUBMISSIONS, body, durable=True)
 
 
+CANARY = "canary-93be"
+
+
+def posted_with_secrets(ports: Ports) -> None:
+    """A client submits what nobody else may see."""
+    document = {"experiment": "exp", "snapshot": "uploads/a.zip", "environmentVariables": {"A_TOKEN": CANARY}}
+    submit(ports, Submission.of(document), origin=Origin(source="api", name="tester"), key="key-1")
+
+
+def sent_with_secrets(ports: Ports) -> None:
+    """Somebody's message holds what nobody else may see, and comes as it is."""
+    body = b'{"experiment": "exp", "snapshot": "uploads/a.zip", "id": "message-1", "environmentVariables": {"A_TOKEN": "%s"}}'
+    ports.queue.send(SUBMISSIONS, body % CANARY.encode(), durable=True)
+
+
 class NotYet(Exception):  # noqa: N818 - no fault
     """What somebody waits for has not come."""
 
@@ -107,6 +122,15 @@ PLOTS = (
     Plot("a dropped snapshot completes", {0: dropped}, "Completed", 1),
     Plot("a posted run completes", {0: posted}, "Completed", 1),
     Plot("a sent message completes", {0: sent}, "Completed", 1),
+    Plot("a posted run with secrets completes", {0: posted_with_secrets}, "Completed", 1),
+    Plot("a sent message with secrets completes", {0: sent_with_secrets}, "Completed", 1),
+    Plot(
+        "a dropped snapshot with secrets completes",
+        {0: dropped},
+        "Completed",
+        1,
+        config={"environmentVariables": {"A_TOKEN": CANARY}},
+    ),
     Plot("a failing script fails", {0: dropped}, "Failed", 1, jobs=(Behaviour(duration=5, exit_code=3),), exit_code=3),
     Plot(
         "a run that asked for a retry gets it",

@@ -287,6 +287,8 @@ def soak(folder: Path, *, seconds: float, seed: int) -> Soak:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             subscriptions=stores.subscriptions,
             deliveries=stores.deliveries,
             courier=MemoryCourier(),

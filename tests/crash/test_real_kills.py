@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from runyard.runs.model import Run
 from runyard.runs.states import State
 from tests.crash.conftest import Count
 from tests.crash.yard import KillingYard, Zygote, yard
-from tests.fakes import snapshot
+from tests.fakes import runconfig, snapshot
 
 SCRIPT: Final = """
 import os, sys, time
@@ -27,10 +28,19 @@ AT_ONCE: Final = 4
 Point = tuple[str, int, str]
 
 
-def begin(made: KillingYard) -> None:
+CANARY: Final = "canary-20c7"
+CHECK: Final = "\nimport hashlib, os\nassert hashlib.sha256(os.environ['A_TOKEN'].encode()).hexdigest() == %r\n"
+
+
+def begin(made: KillingYard, *, secret: bool = False) -> None:
     """A zip lies in the drop folder before the host comes."""
     script = SCRIPT.format(ledger=str(made.ledger))
-    (made.root / "snapshots" / "exp" / "a.zip").write_bytes(snapshot({"train.py": script}))
+    config = {}
+    if secret:
+        script = CHECK % hashlib.sha256(CANARY.encode()).hexdigest() + script
+        config = {"environmentVariables": {"A_TOKEN": CANARY}}
+    zipped = snapshot({"train.py": script}, config=runconfig(**config))
+    (made.root / "snapshots" / "exp" / "a.zip").write_bytes(zipped)
 
 
 def ended(made: KillingYard) -> Run:

@@ -25,10 +25,10 @@ ALONE: Final = ("keeper", "waitpid", 1)
 """There its supervisor is dead and the next one is not there yet: killed here, nobody is left to witness the script's end."""
 
 
-def points(folder: Path, zygote: Zygote, role: str, *kills: Point) -> list[Point]:
+def points(folder: Path, zygote: Zygote, role: str, *kills: Point, secret: bool = False) -> list[Point]:
     """What one of them does in a life in which nobody is killed but there."""
     with yard(folder, zygote) as made:
-        begin(made)
+        begin(made, secret=secret)
         made.count_calls(*kills)
         made.start()
         verdict(made)
@@ -36,10 +36,10 @@ def points(folder: Path, zygote: Zygote, role: str, *kills: Point) -> list[Point
     return [(*call, moment) for call in dict.fromkeys(calls) for moment in ("before", "after")]
 
 
-def kill_at(folder: Path, zygote: Zygote, *kills: Point) -> bool:
+def kill_at(folder: Path, zygote: Zygote, *kills: Point, secret: bool = False) -> bool:
     """One life with these kills; whether each point was reached."""
     with yard(folder, zygote) as made:
-        begin(made)
+        begin(made, secret=secret)
         made.count_calls(*kills)
         made.start()
         try:
@@ -50,11 +50,13 @@ def kill_at(folder: Path, zygote: Zygote, *kills: Point) -> bool:
         return made.runner_killed()
 
 
-def kill_everywhere(folder: Path, zygote: Zygote, every: list[Point], *before: Point) -> int:
+def kill_everywhere(folder: Path, zygote: Zygote, every: list[Point], *before: Point, secret: bool = False) -> int:
     """A life for each point; returns how many were reached."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         reached = list(
-            pool.map(lambda each: kill_at(folder / str(each[0]), zygote, *before, each[1]), enumerate(every))
+            pool.map(
+                lambda each: kill_at(folder / str(each[0]), zygote, *before, each[1], secret=secret), enumerate(every)
+            )
         )
     missed = Counter(point[1] for point, hit in zip(every, reached, strict=True) if not hit)
     assert set(missed) <= BY_TIMING, missed
@@ -69,6 +71,17 @@ def test_a_supervisor_killed_at_any_call_has_its_script_run_once_and_its_ending_
     every = points(tmp_path / "whole", zygote, "supervisor")
     assert {"posix_spawn", "link", "rename", "fsync"} <= {point[1] for point in every}
     count("the supervisor's own calls", kill_everywhere(tmp_path, zygote, every))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_supervisor_killed_at_any_call_loses_no_run_that_has_secrets(
+    tmp_path: Path, zygote: Zygote, count: Count
+) -> None:
+    """Its successor has none of them: what had not started is begun anew by another attempt, and what had is not."""
+    every = points(tmp_path / "whole", zygote, "supervisor", secret=True)
+    assert {"posix_spawn", "link", "rename", "fsync"} <= {point[1] for point in every}
+    count("the supervisor's own calls, with secrets", kill_everywhere(tmp_path, zygote, every, secret=True))
 
 
 @pytest.mark.slow

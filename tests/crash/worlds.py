@@ -52,6 +52,8 @@ class EmbeddedWorld:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             subscriptions=stores.subscriptions,
             deliveries=stores.deliveries,
             courier=self.courier,

@@ -66,7 +66,19 @@ def instrument(assassin: Assassin) -> None:
 
     def stores(root: Path, clock: Clock | None = None) -> EmbeddedStores:
         found = open_stores(root, clock)
-        names = ("runs", "gates", "queue", "blobs", "computes", "webhooks", "subscriptions", "deliveries", "secrets")
+        names = (
+            "runs",
+            "gates",
+            "queue",
+            "blobs",
+            "computes",
+            "webhooks",
+            "schedules",
+            "marks",
+            "subscriptions",
+            "deliveries",
+            "secrets",
+        )
         inner = Ports(
             **{name: getattr(found, name) for name in names},
             clock=found.clock,

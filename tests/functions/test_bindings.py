@@ -28,7 +28,7 @@ def test_every_trigger_is_bound_as_expected() -> None:
         settings["connection"] for kind, settings in bound.values() if kind == "serviceBusTrigger"
     }
     timers = {name: settings["schedule"] for name, (kind, settings) in bound.items() if kind == "timerTrigger"}
-    assert {"reconcile": "*/30 * * * * *", "sweep": "0 */5 * * * *"} == timers
+    assert {"reconcile": "*/30 * * * * *", "schedules": "*/15 * * * * *", "sweep": "0 */5 * * * *"} == timers
     assert ["blob_created"] == [name for name, (kind, _) in bound.items() if kind == "eventGridTrigger"]
     assert app.asgi is not None
 

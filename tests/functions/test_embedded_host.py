@@ -68,6 +68,8 @@ class Yard:
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             subscriptions=stores.subscriptions,
             deliveries=stores.deliveries,
             courier=MemoryCourier(),

@@ -41,6 +41,7 @@ class House:
         self.told = threading.Event()
         self.tells: list[str] = []
         self.runs: list[str] = []
+        self.secrets = MemorySecrets()
         self.target = self.new_target()
 
     def new_target(self) -> LocalTarget:
@@ -48,7 +49,7 @@ class House:
         return LocalTarget(
             TargetContext(
                 blobs=FolderBlobs(self.root),
-                secrets=MemorySecrets(),
+                secrets=self.secrets,
                 clock=SystemClock(),
                 tell=self._tell,
                 root=self.root,

@@ -3,78 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import runyard.runner
 from runyard.ports import Compute
 from runyard.runs.metrics import as_sdk, tags_of
-from tests.interpreters import oldest_interpreter
+from tests.targets.hooked import Script
 from tests.targets.house import House
-
-HOOK = Path(runyard.runner.__file__).parent / "hook"
-OLDEST = oldest_interpreter()
-
-
-@pytest.fixture(params=["this", "oldest"])
-def interpreter(request: pytest.FixtureRequest) -> str:
-    if request.param == "this":
-        return sys.executable
-    if OLDEST is None:
-        pytest.skip("no older interpreter is installed here")
-    return OLDEST
-
-
-class Script:
-    """A script with the hook, in a run or outside of one."""
-
-    def __init__(self, folder: Path, interpreter: str) -> None:
-        self.folder = folder
-        self.interpreter = interpreter
-        self.metrics = folder / "metrics.jsonl"
-
-    def __call__(self, text: str, *, submitted: bool = True, path: str = "", code: int = 0) -> str:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join([str(HOOK), path] if path else [str(HOOK)]),
-        }
-        environment["PYTHONDONTWRITEBYTECODE"] = "1"
-        environment["PYTHONIOENCODING"] = "utf-8"
-        if submitted:
-            environment |= {
-                "AZUREML_RUN_ID": "exp_1_abc",
-                "AZUREML_ARM_PROJECT_NAME": "exp",
-                "RUNYARD_METRICS": str(self.metrics),
-                "RUNYARD_OUTPUTS": str(self.folder / "outputs"),
-                "RUNYARD_ATTEMPT": "2",
-            }
-        done = subprocess.run(
-            [self.interpreter, "-c", text],
-            env=environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code, done.stderr
-        return done.stdout if code == 0 else done.stderr
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line, parse_constant=refuse) for line in self.metrics.read_text().splitlines()]
-
-
-def refuse(constant: str) -> None:
-    raise AssertionError(f"{constant} is no JSON")
-
-
-@pytest.fixture
-def script(tmp_path: Path, interpreter: str) -> Script:
-    return Script(tmp_path, interpreter)
 
 
 def test_each_way_of_importing_finds_the_run(script: Script) -> None:
@@ -188,6 +125,120 @@ def test_real_numpy_values_are_numbers(script: Script) -> None:
     assert [line["value"] for line in script.lines()] == [0.5, [0, 1, 2]]
 
 
+def test_scalars_of_other_libraries_are_numbers_too(script: Script) -> None:
+    script(
+        """\
+import enum
+class Tensor:  # as TensorFlow has them
+    dtype = "float32"; shape = ()
+    def numpy(self): return 0.25
+class Vector:
+    dtype = "float32"; shape = (2,)
+    def numpy(self): return Array()
+class Array:
+    dtype = "float32"; shape = (2,)
+    def tolist(self): return [1.5, 2.5]
+class Odd:
+    def __repr__(self): raise RuntimeError("no")
+class Level(enum.IntEnum):
+    HIGH = 3
+from azureml.core import Run
+run = Run.get_context()
+run.log("a", Tensor()); run.log("b", Vector()); run.log("c", Odd()); run.log("d", Level.HIGH); run.log("e", b"x"); run.log(7, None)
+run.log("half \\ud800", "of a pair \\udfff")
+"""
+    )
+    lines = script.lines()
+    assert [0.25, [1.5, 2.5], "<Odd whose repr raised RuntimeError>", 3, "b'x'", None, "of a pair ?"] == [
+        line["value"] for line in lines
+    ]
+    assert ["7", "half ?"] == [line["name"] for line in lines[-2:]]
+
+
+def test_arguments_are_taken_by_position_and_by_name_as_every_release_took_them(script: Script) -> None:
+    script(
+        """\
+from azureml.core import Run
+run = Run.get_context()
+run.log("a", 1, "what it is", 5)
+run.log(name="a", value=2, description="what it is", step=6)
+run.log_list("l", [1], "list"); run.log_list(name="l", value=[2], description="list")
+run.log_row("r", "row", x=1); run.log_row(name="r", description="row", x=2)
+run.log_table("t", {"x": [1]}, "table"); run.log_table(name="t", value={"x": [2]}, description="table")
+run.log_confusion_matrix("m", {}, "matrix"); run.log_confusion_matrix(name="m", value="{}", description="matrix")
+assert run.get_metrics("a", False, None, False) == {"a": [1, 2]}
+assert run.get_metrics(name="l", recursive=False, run_type=None, populate=False) == {"l": [1, 2]}
+"""
+    )
+    assert {"what it is", "list", "row", "table", "matrix"} == {line["description"] for line in script.lines()}
+    assert [5, 6] == [line["step"] for line in script.lines() if line["name"] == "a"]
+
+
+def test_a_table_that_is_none_is_refused_at_once(script: Script) -> None:
+    errors = script("from runyard import Run; Run.get_context().log_table('t', [1, 2])", code=1)
+    assert "TypeError: log_table takes a dict of lists, column by column, not list" in errors
+
+
+def test_confusion_matrices_and_the_like_are_files_whose_names_are_read_back(script: Script) -> None:
+    printed = script(
+        """\
+import json
+from azureml.core import Run
+run = Run.get_context()
+matrix = {"schema_type": "confusion_matrix", "schema_version": "v1", "data": {"class_labels": ["a"], "matrix": [[3]]}}
+run.log_confusion_matrix("matrix", matrix)
+run.log_accuracy_table("table", json.dumps({"schema_type": "accuracy_table"}))
+run.log_residuals("residuals", {"data": range(2)})
+run.log_predictions("predictions", {})
+print(json.dumps(run.get_metrics(populate=True), sort_keys=True))
+print(json.dumps(run.get_metrics(), sort_keys=True))
+try:
+    run.log_residuals("no", "{")
+except ValueError as error:
+    print(error)
+"""
+    )
+    contents, names, error = printed.splitlines()
+    assert {
+        "matrix": {
+            "schema_type": "confusion_matrix",
+            "schema_version": "v1",
+            "data": {"class_labels": ["a"], "matrix": [[3]]},
+        },
+        "table": {"schema_type": "accuracy_table"},
+        "residuals": {"data": [0, 1]},
+        "predictions": {},
+    } == json.loads(contents)
+    files = json.loads(names)
+    assert as_sdk(script.stored()) == files, "the host reads them as the script does"
+    assert {"schema_type": "accuracy_table"} == json.loads(script.kept(files["table"]))
+    assert error.startswith("log_residuals takes a dict or its JSON, and this is neither")
+    assert [
+        "azureml.v1.confusion_matrix",
+        "azureml.v1.accuracy_table",
+        "azureml.v1.residuals",
+        "azureml.v1.predictions",
+    ] == [line["type"] for line in script.lines()]
+
+
+def test_a_value_too_large_for_a_line_is_kept_as_a_file_and_told(script: Script) -> None:
+    printed = script(
+        """\
+from azureml.core import Run
+run = Run.get_context()
+run.log("small", 1)
+run.log_list("large", [0.123456789] * 500000)
+print(run.get_metrics("large")["large"])
+"""
+    )
+    small, large = script.lines()
+    assert (1, "runyard.file") == (small["value"], large["type"])
+    assert printed.strip() == large["value"] == as_sdk(script.stored())["large"]
+    assert [0.123456789] * 500000 == json.loads(script.kept(large["value"]))["value"]
+    assert "large has 6500" in script.errors
+    assert f"it is kept as {large['value']}" in script.errors
+
+
 def test_images_are_kept_in_the_outputs(script: Script) -> None:
     script(
         """\
@@ -209,8 +260,8 @@ except ValueError as error:
     first, second = script.lines()
     assert first["type"] == "azureml.v1.image"
     assert first["value"].startswith("outputs/images/a_b_c_")
-    assert (script.folder / first["value"]).read_bytes() == b"png"
-    assert (script.folder / second["value"]).read_bytes() == b"figure"
+    assert script.kept(first["value"]) == b"png"
+    assert script.kept(second["value"]) == b"figure"
 
 
 def test_many_writers_never_mix_their_lines(script: Script) -> None:
@@ -231,58 +282,45 @@ for child in range(4):
     assert len(script.lines()) == 400
 
 
-def test_outside_of_a_run_metrics_are_printed(script: Script) -> None:
-    printed = script(
-        """\
-from azureml.core.run import Run, RunEnvironmentException
-run = Run.get_context()
-run.log("alpha", 0.1); run.tag("a", "b"); run.log_image
-print(run.id.startswith("OfflineRun_"), run.get_metrics())
-for call in (Run.get_submitted_run, lambda: Run.get_context(allow_offline=False)):
-    try:
-        call()
-    except RunEnvironmentException as error:
-        print(error)
-""",
-        submitted=False,
-    )
-    assert printed.splitlines() == [
-        "Attempted to log scalar metric alpha:",
-        "0.1",
-        "Attempted to log tag metric a:",
-        "b",
-        "True {}",
-        *["this script is not part of a run; submit it, or allow an offline run"] * 2,
-    ]
-
-
-def test_what_there_is_not_is_named(script: Script) -> None:
-    errors = script("from azureml.core import Run; Run.get_context().submit_child()", code=1)
-    assert "Runyard's run has no submit_child; it has id, experiment, log, " in errors
-
-
-def test_other_azureml_packages_stay_real(script: Script, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    (site / "azureml" / "train").mkdir(parents=True)
-    (site / "azureml" / "core").mkdir()
-    (site / "azureml" / "train" / "__init__.py").write_text("REAL = True\n")
-    (site / "azureml" / "core" / "__init__.py").write_text("raise AssertionError('not to be imported')\n")
-    (site / "azureml" / "core" / "workspace.py").write_text("class Workspace:\n    pass\n")
+def test_threads_and_processes_of_every_kind_log_at_once(script: Script) -> None:
     script(
         """\
-import azureml.train, azureml.core
-assert azureml.train.REAL
-from azureml.core.workspace import Workspace
-import sys
-if sys.version_info >= (3, 7):
-    assert azureml.core.Workspace is Workspace
-    try:
-        azureml.core.Datastore
-    except AttributeError as error:
-        assert "install azureml-core" in str(error)
+import multiprocessing, subprocess, sys, threading
+from azureml.core import Run
+def work(who):
+    run = Run.get_context()
+    for n in range(50):
+        run.log_row("rows", who=who, n=n)
+if __name__ == "__main__":
+    threads = [threading.Thread(target=work, args=("thread %d" % n,)) for n in range(4)]
+    forks = [multiprocessing.get_context("fork").Process(target=work, args=("fork %d" % n,)) for n in range(2)]
+    text = "from runyard import Run\\nfor n in range(50): Run.get_context().log_row('rows', who='new', n=n)"
+    others = [subprocess.Popen([sys.executable, "-c", text]) for n in range(2)]
+    for each in forks + threads: each.start()
+    for each in forks + threads: each.join()
+    for each in others: assert each.wait() == 0
 """,
-        path=str(site),
+        flags=("-W", "ignore"),
     )
+    lines = script.lines()
+    assert 400 == len(lines)
+    assert 7 == len({line["value"]["who"] for line in lines})
+
+
+def test_a_full_disk_and_a_lost_folder_are_told_and_end_nothing(script: Script) -> None:
+    printed = script(
+        """\
+import os
+os.environ["RUNYARD_METRICS"] = "/dev/full"
+from azureml.core import Run
+Run.get_context().log("a", 1)
+os.environ["RUNYARD_METRICS"] = "/nowhere/metrics.jsonl"
+Run.get_context().log("a", 1)
+print("went on")
+"""
+    )
+    assert "went on\n" == printed
+    assert 2 == script.errors.count("runyard: a metric was not written")
 
 
 def test_the_installed_runyard_is_reached_through_the_shim(script: Script, tmp_path: Path) -> None:
@@ -327,6 +365,9 @@ for alpha in (0.0, 0.5):
 
 def test_the_hook_can_be_turned_off(house: House) -> None:
     compute = Compute(name="local", kind="local", limit=1, options={"hook": False})
-    handle = house.start("import os; print('hook' in os.environ.get('PYTHONPATH', ''))", compute=compute)
+    handle = house.start(
+        "import os; print('hook' in os.environ.get('PYTHONPATH', ''), 'MLFLOW_TRACKING_URI' in os.environ)",
+        compute=compute,
+    )
     house.ended(handle)
-    assert house.log(handle) == b"False\n"
+    assert house.log(handle) == b"False False\n"

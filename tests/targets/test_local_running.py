@@ -79,6 +79,8 @@ def test_the_script_sees_the_variables_of_its_run(house: House, monkeypatch: pyt
     monkeypatch.setenv("AZURE_CLIENT_SECRET", "canary")
     monkeypatch.setenv("RUNYARD_TOKEN", "canary")
     monkeypatch.setenv("HF_TOKEN", "mine")
+    monkeypatch.setenv("AZUREML_RUN_TOKEN", "of somewhere else")
+    monkeypatch.setenv("MLFLOW_RUN_ID", "of somewhere else")
     plan = house.plan(
         "import json, os; print(json.dumps(dict(os.environ)))",
         environment_variables={"EPOCHS": "3", "PYTHONUNBUFFERED": ""},
@@ -96,6 +98,10 @@ def test_the_script_sees_the_variables_of_its_run(house: House, monkeypatch: pyt
         "AZUREML_TARGET_TYPE": "local",
         "AZUREML_FRAMEWORK": "Python",
         "AZUREML_NODE_COUNT": "1",
+        "AZUREML_COMMUNICATOR": "None",
+        "AZUREML_ROOT_RUN_ID": plan.run_id,
+        "MLFLOW_TRACKING_URI": "runyard://run",
+        "RUNYARD_COMPUTE": "gpus",
         "RUNYARD_ATTEMPT": "1",
         "RUNYARD_METRICS": str(house.folder(handle) / "metrics.jsonl"),
         "CUDA_VISIBLE_DEVICES": "1",
@@ -104,7 +110,15 @@ def test_the_script_sees_the_variables_of_its_run(house: House, monkeypatch: pyt
         "HF_TOKEN": "mine",
     }
     assert expected.items() <= seen.items()
-    assert "canary" not in seen.values()
+    assert not {"canary", "of somewhere else"} & set(seen.values())
+
+
+def test_a_tracking_store_that_the_user_names_is_his(house: House) -> None:
+    text = "import os; print(os.environ['MLFLOW_TRACKING_URI'], os.environ['MLFLOW_RUN_ID'])"
+    mine = {"MLFLOW_TRACKING_URI": "https://mine.example", "MLFLOW_RUN_ID": "r"}
+    handle = house.start(text, environment_variables=mine)
+    house.ended(handle)
+    assert b"https://mine.example r\n" == house.log(handle)
 
 
 def test_the_log_grows_while_the_script_runs(house: House, tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ class EmbeddedHouse(House):
             blobs=stores.blobs,
             computes=stores.computes,
             webhooks=stores.webhooks,
+            schedules=stores.schedules,
+            marks=stores.marks,
             subscriptions=stores.subscriptions,
             deliveries=stores.deliveries,
             courier=MemoryCourier(),

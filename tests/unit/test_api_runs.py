@@ -234,14 +234,19 @@ def test_metrics_come_in_the_sdks_shapes(served: Served) -> None:
     lines = (
         metrics(mse=0.5, alpha=1)
         + metrics(mse=0.25)
+        + b'{"name": "depth", "type": "runyard.param", "value": "3"}\n'
+        + b'{"name": "displayName", "type": "runyard.property", "value": "night"}\n'
+        + b'{"name": "author", "type": "runyard.property", "value": "me"}\n'
         + b'{"name": "bad", "type": "azureml.v1.scalar", "value": "NaN"}\n{"na'
     )
     run = served.ended(files={"metrics.jsonl": lines})
     shown = served.http.get(f"/api/runs/{run.id}/metrics").json()
     assert shown["metrics"] == {"mse": [0.5, 0.25], "alpha": 1, "bad": "NaN"}
+    assert shown["params"] == {"depth": "3"}
     assert shown["problems"] == ["1 lines of metrics.jsonl could not be read"]
     details = served.http.get(f"/api/runs/{run.id}").json()
     assert details["metrics"]["mse"] == {"last": 0.25, "min": 0.25, "max": 0.5, "count": 2}
+    assert (details["displayName"], details["properties"]["author"]) == ("night", "me")
 
 
 def test_cancel_is_a_flag_and_repeatable(served: Served) -> None:

@@ -160,7 +160,9 @@ def test_a_part_larger_than_any_is_refused_while_it_comes(served: Served) -> Non
 
 
 @pytest.mark.parametrize(
-    "sha256", ["", "x" * 64, SHA256[:-1], SHA256 + "0", "../" * 20 + "etc/", SHA256[:-2] + "\u00e9"]
+    "sha256",
+    ["", "x" * 64, SHA256[:-1], SHA256 + "0", "../" * 20 + "etc/", SHA256[:-2] + "\u00e9"],
+    ids=["empty", "letters", "short", "long", "path", "not ASCII"],  # the zip has a time in it, and names must not
 )
 def test_a_digest_that_is_none_is_refused(served: Served, sha256: str) -> None:
     announced = served.http.post("/api/uploads", json={"sha256": sha256, "size": 1000})

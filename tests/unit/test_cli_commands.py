@@ -245,7 +245,10 @@ def test_metrics_of_a_run_and_the_best_run(cli: Invoke, served: Served) -> None:
     table = cli("metrics", "latest").stdout
     assert table.split()[:5] == ["METRIC", "LAST", "MIN", "MAX", "COUNT"]
     assert json.loads(cli("metrics", "latest", "--json").stdout)["metrics"]["mse"] == 1.5
-    best = cli("metrics", "--best", "mse").stdout
+    lines = metrics(mse=1) + b'{"name": "depth", "type": "runyard.param", "value": "3"}\n'
+    served.ended("c", files={"metrics.jsonl": lines})
+    assert cli("metrics", "latest").stdout.split()[:6] == ["PARAM", "VALUE", "depth", "3", "METRIC", "LAST"]
+    best = cli("metrics", "--best", "mse", "--experiment", "b").stdout
     assert "b_" in best
     assert "minimize" in best
     other = json.loads(cli("metrics", "--best", "mse", "--goal", "maximize", "--json").stdout)

@@ -12,8 +12,8 @@ from runyard.cli import outcome
 from runyard.events.signatures import STANDARD, Signing, check_secret
 from tests.fakes import snapshot
 from tests.served import Served
+from tests.unit.hooked import send
 from tests.unit.test_cli_commands import Invoke, cli, served
-from tests.unit.test_webhook_doors import send
 from tests.webhooks import cloud_event, structured
 
 __all__ = ["cli", "served"]  # fixtures
@@ -100,7 +100,7 @@ def test_show_prints_the_definition_the_deliveries_and_a_command(cli: Invoke, se
     ):
         assert word in text
     assert secret not in text
-    assert "1 taken, 1 runs started, 1 refused" in text
+    assert "taken 1, runs started 1, refused 1" in text
     assert "not that of this webhook" in text
 
 

@@ -92,10 +92,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_file_is_refused_in_time(kind: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(RunconfigError) as caught:
         CondaDependencies.from_text(HOSTILE[kind], "c.yml")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert str(caught.value).startswith("c.yml")
     assert len(str(caught.value)) < 300
 
@@ -118,7 +118,7 @@ def test_a_hostile_file_is_refused_in_time(kind: str) -> None:
     ids=lambda entry: f"{entry[:8]}…",
 )
 def test_an_entry_made_to_be_slow_is_not(entry: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     for document in ({"dependencies": [entry]}, {"dependencies": [{"pip": [entry]}]}, {"channels": [entry]}):
         conda = CondaDependencies.from_text(CondaDependencies.from_document(document).to_bytes())
         conda.digest()
@@ -126,18 +126,18 @@ def test_an_entry_made_to_be_slow_is_not(entry: str) -> None:
         assert "\n" in str(conda)
         conda.add_pip_package("foo")
         assert conda == CondaDependencies.from_text(conda.to_bytes())
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_ten_thousand_packages_are_compared_and_changed_in_time() -> None:
     conda = "".join(f"- p{n}=1\n" for n in range(5000))
     pip = "".join(f"  - q{n}==1\n" for n in range(4900))
-    start = time.perf_counter()
+    start = time.process_time()
     many = CondaDependencies.from_text(f"dependencies:\n{conda}- pip:\n{pip}")
     many.digest()
     many.add_pip_package("q77==2")
     assert 1 == many.serialize_to_string().count("==2")
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def taken_or_refused(make: Callable[[], CondaDependencies], start: str) -> CondaDependencies | None:
@@ -152,11 +152,11 @@ def taken_or_refused(make: Callable[[], CondaDependencies], start: str) -> Conda
 
 
 def test_a_thousand_packages_are_added_one_by_one_in_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     names = [f"p{n}" for n in range(1000)]
     conda = CondaDependencies.create(pip_packages=names, conda_packages=names)
     assert names == conda.pip_packages
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @settings(max_examples=200, deadline=None)

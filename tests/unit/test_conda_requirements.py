@@ -94,11 +94,11 @@ def test_encodings_are_told_by_their_mark_or_their_declaration(data: bytes) -> N
     ],
 )
 def test_what_pip_would_refuse_is_named_with_its_line(data: bytes, sentence: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(RunconfigError) as caught:
         read_requirements(data, "r.txt")
     assert str(caught.value).startswith(sentence)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_an_option_that_only_a_newer_pip_knows_is_left_to_pip() -> None:

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from runyard.runner.hook.runyard_hook import Run
+from runyard.runner.job import Job
+from runyard.runner.places import Places
+from runyard.runner.script import variables
 from runyard.targets.local import options
 from runyard.targets.local.target import LocalTarget
 from runyard.targets.registry import known_kinds
@@ -42,6 +46,18 @@ def test_every_option_of_the_kind_local_is_on_its_page() -> None:
     page = (HERE / "docs" / "targets" / "local.md").read_text()
     assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) >= set(options.describe())
     assert "local" == LocalTarget.kind
+
+
+def test_every_call_of_a_scripts_run_is_on_its_page() -> None:
+    page = (HERE / "docs" / "scripts.md").read_text()
+    calls = {name for name in dir(Run) if not name.startswith("_")}
+    assert set() == {name for name in calls if not re.search(rf"\b{name}\b", page)}
+
+
+def test_every_variable_of_a_script_is_on_its_page() -> None:
+    job = Job({"name": "n", "run": "r", "attempt": 1, "gpu": 0})
+    named = set(re.findall(r"`([A-Z_]{6,})`", (HERE / "docs" / "scripts.md").read_text().split("These of Azure ML")[0]))
+    assert set() == set(variables({}, job, Places("root", "r", 1, "n"), "hook")) - named
 
 
 def test_the_package_names_each_released_version_in_its_changelog() -> None:

@@ -239,8 +239,9 @@ def test_a_webhook_stored_by_the_first_version_has_its_one_secret_still(root: Pa
     }
     with EmbeddedStores.open(root) as first:
         first.webhooks.put(Webhook(name="retrain", kind="github"))
+    change = "UPDATE documents SET document = ? WHERE kind = 'webhook'"
     with sqlite3.connect(root / "runyard.db") as database:
-        assert 1 == database.execute("UPDATE documents SET document = ?", (json.dumps(old).encode(),)).rowcount
+        assert 1 == database.execute(change, (json.dumps(old).encode(),)).rowcount
     database.close()
     with EmbeddedStores.open(root) as second:
         webhook = second.webhooks.get("retrain")

@@ -11,13 +11,19 @@ import pytest
 from runyard.runs.metrics import (
     IMAGE,
     LIST,
+    MAX_PAIR_LENGTH,
+    MAX_PAIRS,
     MAX_SUMMARIES,
+    PARAM,
+    PROPERTY,
     SCALAR,
     TABLE,
+    TAG,
     as_sdk,
     best_of,
     collect,
     default_goal,
+    properties_of,
     summarise,
     tags_of,
 )
@@ -108,3 +114,57 @@ def test_tags_are_no_metrics() -> None:
     assert collect(lines).values == {"a": 1}
     assert collect(lines).problems == []
     assert tags_of(lines) == {"stage": "two"}
+
+
+def child(of: str, text: bytes) -> bytes:
+    return json.dumps({**json.loads(text), "child": of}).encode()
+
+
+def test_what_a_child_run_logged_has_its_name_in_front() -> None:
+    lines = [
+        line("mse", 1),
+        child("fold", line("mse", 2)),
+        child("fold/in", line("mse", 3)),
+        child("fold", line("t", "v", TAG)),
+    ]
+    assert {"mse": 1, "fold/mse": 2, "fold/in/mse": 3} == as_sdk(lines)
+    assert {"mse", "fold/mse", "fold/in/mse"} == set(summarise(lines))
+    assert {"fold/t": "v"} == tags_of(lines)
+
+
+def test_params_are_no_metrics_and_the_last_value_counts() -> None:
+    lines = [
+        line("alpha", "0.1", PARAM),
+        line("alpha", "0.2", PARAM),
+        child("fold", line("n", "1", PARAM)),
+        line("alpha", 3),
+    ]
+    found = collect(lines)
+    assert ({"alpha": "0.2", "fold/n": "1"}, {"alpha": 3}, []) == (found.params, found.values, found.problems)
+    assert {"alpha"} == set(summarise(lines))
+
+
+@pytest.mark.parametrize("kind", ["confusion_matrix", "accuracy_table", "residuals", "predictions"])
+def test_tables_that_are_files_come_back_as_their_names(kind: str) -> None:
+    assert {"m": "outputs/metrics/m.json"} == as_sdk([line("m", "outputs/metrics/m.json", f"azureml.v1.{kind}")])
+
+
+def test_lines_of_ours_are_no_problem() -> None:
+    lines = [
+        line("a", {"id": "x"}, "runyard.child"),
+        line("a", {"path": "x"}, "runyard.model"),
+        line("a", "x", PROPERTY),
+    ]
+    assert ({}, []) == (collect(lines).values, collect(lines).problems)
+
+
+def test_a_tag_without_a_value_is_gone() -> None:
+    lines = [line("a", "1", TAG), line("b", "2", TAG), line("a", None, TAG), line("c", None, TAG)]
+    assert {"b": "2"} == tags_of(lines)
+    assert {"b": "2"} == tags_of([each.decode() for each in lines])
+    assert {} == properties_of(lines)
+
+
+def test_a_script_that_invents_tags_does_not_bloat_the_run() -> None:
+    found = properties_of([line(f"{n}", "x" * 5000, PROPERTY) for n in range(1000)])
+    assert (MAX_PAIRS, MAX_PAIR_LENGTH) == (len(found), len(found["0"]))

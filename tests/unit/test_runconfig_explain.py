@@ -80,12 +80,12 @@ def test_wrong_types_at_every_key_are_all_found() -> None:
 
 def test_many_faults_are_found_in_a_moment() -> None:
     text = "environmentVariables:\n" + "".join(f"  A{number}: [1]\n" for number in range(10_000))
-    began = time.perf_counter()
+    began = time.process_time()
     config, faults = sift(load(text.encode(), "a"), "a", None)
     assert config is None
     assert len(faults) == 51
     assert "only the first 50 are listed" in faults[-1]
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_a_submission_body_is_sifted_too() -> None:

@@ -126,14 +126,14 @@ bombs = {
 }
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name, data in bombs.items():
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         parse(data, "f")
         outcome = "read"
     except RunconfigError as error:
         outcome = error.message
         assert len(outcome) < 700, outcome[:1000]
-    took = time.perf_counter() - began
+    took = time.process_time() - began
     assert took < 1, (name, took)
     assert name in {"one text", "unknown keys"} or outcome != "read", name
 grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024

@@ -247,10 +247,10 @@ def test_json_with_tabs_is_masked_too() -> None:
 )
 def test_a_long_hostile_text_is_searched_in_a_moment(piece: str) -> None:
     text = piece * (200_000 // len(piece))
-    began = time.perf_counter()
+    began = time.process_time()
     redacted_text(text)
     redacted_value(text)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_a_long_text_is_masked_to_its_end() -> None:

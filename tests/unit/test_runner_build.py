@@ -18,6 +18,7 @@ from tests.interpreters import oldest_interpreter
 
 FOLDER = Path(runyard.runner.__file__).parent
 SOURCES = sorted(FOLDER.rglob("*.py"))
+NAMING = [path for path in FOLDER.glob("hook/*.dist-info/*") if path.is_file()]
 
 
 def test_the_same_sources_make_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +35,9 @@ def test_it_holds_every_module_and_nothing_else(tmp_path: Path) -> None:
     build_zipapp(str(tmp_path / "a.pyz"))
     with zipfile.ZipFile(tmp_path / "a.pyz") as archive:
         names = archive.namelist()
-    assert names == sorted(["__main__.py", *(f"{PACKAGE}/{path.relative_to(FOLDER).as_posix()}" for path in SOURCES)])
+    assert names == sorted(
+        ["__main__.py", *(f"{PACKAGE}/{path.relative_to(FOLDER).as_posix()}" for path in SOURCES + NAMING)]
+    )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(FOLDER)))
@@ -44,7 +47,9 @@ def test_every_module_is_python_3_6(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_every_module_imports_the_standard_library_alone(path: Path) -> None:
-    ours = {"runyard_hook", "runyard", "azureml"} if "hook" in path.parts else set()
+    ours = {"runyard_hook", "runyard", "azureml", "sitecustomize"} if "hook" in path.parts else set()
+    if path.name.startswith("mlflow_"):
+        ours |= {"mlflow"}  # MLflow loads these, and nothing else does
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -79,6 +84,8 @@ def test_the_oldest_interpreter_carries_out_an_attempt(tmp_path: Path) -> None:
     assert (folder / "azureml-logs" / "70_driver_log.txt").read_text() == "hello\n"
     assert (folder / "outputs" / "x").read_text() == "x"
     assert '"name": "a"' in (folder / "metrics.jsonl").read_text()
+    (named,) = (tmp_path / "root" / "local").glob("hook-*/*.dist-info/entry_points.txt")
+    assert (FOLDER / "hook").joinpath(*named.parts[-2:]).read_text() == named.read_text()
 
 
 def test_outputs_that_cannot_be_collected_are_told_where_people_look(tmp_path: Path) -> None:

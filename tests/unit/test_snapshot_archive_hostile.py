@@ -204,10 +204,10 @@ LINKS = {
 
 @pytest.mark.parametrize(("items", "sentence"), LINKS.values(), ids=LINKS)
 def test_a_link_that_leads_nowhere_good_is_refused_before_anything_is_written(items: list[Item], sentence: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     seen = by_unpacking(of(*items))
     assert sentence in seen.refusal
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_a_file_under_a_link_is_refused() -> None:
@@ -272,17 +272,17 @@ def test_what_is_no_zip_is_told_for_what_it_is(data: bytes, sentence: str) -> No
 
 def refused(data: bytes, sentence: str) -> None:
     """Refused by both, if not in the same words: an entry is only looked at when it is read, and overlaps then too."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     by_range, unpacked = by_ranges(data), by_unpacking(data)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     for reader in (by_range, unpacked):
         assert any(part in reader.refusal for part in sentence.split("|")), reader
 
 
 def refused_alike(data: bytes, sentence: str) -> None:
     """Refused by both in the same words."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     by_range, unpacked = by_ranges(data), by_unpacking(data)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert any(part in unpacked.refusal for part in sentence.split("|")), unpacked
     assert by_range.refusal == "x.zip: " + unpacked.refusal

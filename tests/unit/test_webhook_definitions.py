@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -14,18 +13,14 @@ import pytest
 from runyard.events.signatures import SCHEMES, STANDARD, Signing
 from runyard.ports import Ports, Webhook
 from tests.fakes import snapshot
-from tests.served import Served, serving
-from tests.unit.test_webhook_doors import add, runs, send
+from tests.served import Served
+from tests.unit.hooked import add, runs, send, served
 from tests.webhooks import SECRET, STANDARD_SECRET, cloud_event, signed, structured
 
 NEWER = "the-newer-secret-of-the-tests"
 
 
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with serving() as made:
-        made.house.ports.blobs.put("uploads", "a.zip", snapshot())
-        yield made
+__all__ = ["served"]  # a fixture
 
 
 def asked(served: Served, **changes: Any) -> httpx.Response:
@@ -45,6 +40,12 @@ def asked(served: Served, **changes: Any) -> httpx.Response:
         {"kind": "hmac", "encoding": "base32"},
         {"kind": "hmac", "toleranceSeconds": 0},
         {"kind": "hmac", "toleranceSeconds": "nan"},
+        {"kind": "hmac", "scheme": "body", "toleranceSeconds": 60},
+        {"kind": "hmac", "scheme": "stripe", "timestampHeader": "X-Time"},
+        {"kind": "hmac", "scheme": STANDARD, "secret": STANDARD_SECRET, "algorithm": "sha512"},
+        {"kind": "hmac", "scheme": STANDARD, "secret": STANDARD_SECRET, "encoding": "hex"},
+        {"kind": "cloudevents", "algorithm": "sha256"},
+        {"kind": "github", "toleranceSeconds": 60},
         {"kind": "hmac", "secretHeader": "X-Key"},
         {"kind": "hmac", "scheme": "secret-header"},
         {"kind": "hmac", "signatureHeader": "a b"},
@@ -195,6 +196,7 @@ KINDS = [
     ("github", {}),
     *(("hmac", {"scheme": scheme}) for scheme in SCHEMES),
     ("hmac", {"idHeader": "X-Id"}),
+    ("hmac", {"events": ["model.released"]}),
     ("hmac", {"idPointer": "/event/id"}),
     ("cloudevents", {}),
     ("cloudevents", {"scheme": STANDARD}),
@@ -289,11 +291,10 @@ def test_the_example_is_a_delivery_that_is_believed(
     import time
 
     monkeypatch.setattr(served.house.clock, "now", time.time)
-    submission = {"experiment": "hooked", "snapshot": "uploads/a.zip"}
-    more = {name: value for name, value in more.items() if name != "idPointer"}
-    add(served, kind, **{**more, "submission": submission})
+    add(served, kind, pointer="/data/it's a $HOME `way`", **more)
     sent = example(served, STANDARD_SECRET if more.get("scheme") == STANDARD else SECRET)
     assert 202 == (answer := send(served, sent)).status_code, answer.text
+    assert [("--alpha=sample",)] == runs(served)
 
 
 def test_a_newer_kind_is_refused_by_an_older_version(served: Served) -> None:

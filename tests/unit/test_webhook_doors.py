@@ -1,32 +1,25 @@
-"""Every kind of webhook at its public door: proven, forged, replayed, stale, repeated, too large, of another type."""
+"""Webhooks at their public door: proven, forged, repeated, too large, of another type, filtered, paused, counted."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
 from runyard.accept import doors
 from runyard.api import deliveries
 from runyard.api.guard import MAX_BODY
-from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.events.delivery import MOST_EVENTS
-from runyard.events.signatures import BODY, SCHEMES, STANDARD, STRIPE, TIMESTAMPED, Signing
+from runyard.events.signatures import Signing
 from runyard.reconcile import prune
-from tests.fakes import snapshot
-from tests.served import Served, serving
+from tests.served import Served
+from tests.unit.hooked import add, now, runs, send, served
 from tests.webhooks import (
-    CODE,
     ORIGIN,
     SECRET,
-    STANDARD_SECRET,
     Sent,
     binary,
-    blob_created,
     cloud_event,
     grid,
     grid_event,
@@ -34,52 +27,9 @@ from tests.webhooks import (
     shown,
     signed,
     structured,
-    validation_event,
 )
 
-OCTETS = "application/octet-stream"
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    with serving() as made:
-        made.house.ports.blobs.put("uploads", "a.zip", snapshot())
-        yield made
-
-
-def add(served: Served, kind: str, *, pointer: str = "/data/alpha", name: str = "hook", **more: Any) -> dict[str, Any]:
-    submission = {"experiment": "hooked", "snapshot": "uploads/a.zip", "arguments": [f"--alpha={{{pointer}}}"]}
-    secret = STANDARD_SECRET if more.get("scheme") == STANDARD else SECRET
-    body = {"name": name, "kind": kind, "secret": secret, "submission": submission, **more}
-    answer = served.http.post("/api/webhooks", json=body)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
-
-
-def send(served: Served, sent: Sent, name: str = "hook", method: str = "POST", **more: str) -> httpx.Response:
-    """A request as a stranger sends it, by a tunnel of some name."""
-    body, headers = sent
-    named = {**headers, "Host": "tunnel.example", **more}
-    request = served.http.build_request(
-        method,
-        f"/api/webhooks/{name}",
-        content=body,
-        headers=[(key.encode(), value.encode("latin-1")) for key, value in named.items()],
-    )
-    if "Authorization" not in named:
-        del request.headers["Authorization"]
-    return served.http.send(request)
-
-
-def runs(served: Served) -> list[tuple[str, ...]]:
-    """The arguments of all runs, oldest first."""
-    served.settle()
-    return [run.spec.arguments for run in reversed(served.house.runs()) if run.spec is not None]
-
-
-def now(served: Served) -> float:
-    return served.house.clock.now()
+__all__ = ["served"]  # a fixture
 
 
 @pytest.mark.parametrize("make", [structured, binary])
@@ -195,189 +145,6 @@ def test_authorization_can_be_the_only_header(served: Served) -> None:
     add(served, "eventgrid", secretHeader="Authorization")
     assert 401 == send(served, grid([grid_event()])).status_code
     assert 202 == send(served, grid([grid_event()]), Authorization=f"Bearer {SECRET}").status_code
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_signed_delivery_starts_its_run_once_within_the_window(served: Served, scheme: str) -> None:
-    add(served, "hmac", pointer="/alpha", scheme=scheme)
-    sent = signed(b'{"alpha": 1}', Signing(scheme=scheme), now(served))
-    first = send(served, sent)
-    assert 202 == first.status_code, first.text
-    served.house.clock.advance(299)
-    assert first.json()["runId"] == send(served, sent).json()["runId"]
-    assert [("--alpha=1",)] == runs(served)
-    served.house.clock.advance(2)
-    late = send(served, sent)
-    assert (202 if scheme == BODY else 401) == late.status_code
-    assert 1 == len(served.house.runs())
-
-
-@pytest.mark.parametrize("scheme", [TIMESTAMPED, STRIPE, STANDARD])
-@pytest.mark.parametrize("off", [-301, 301])
-def test_a_stale_or_future_delivery_is_refused_in_one_sentence(served: Served, scheme: str, off: int) -> None:
-    add(served, "hmac", pointer="/alpha", scheme=scheme)
-    answer = send(served, signed(b'{"alpha": 1}', Signing(scheme=scheme), now(served) + off))
-    assert 401 == answer.status_code
-    assert "301 s" in answer.json()["error"]["message"]
-    assert [] == runs(served)
-    assert "301 s" in served.http.get("/api/webhooks/hook").json()["deliveries"]["lastRefusal"]
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_what_is_signed_by_another_or_changed_is_refused(served: Served, scheme: str) -> None:
-    add(served, "hmac", pointer="/alpha", scheme=scheme)
-    signing = Signing(scheme=scheme)
-    body, headers = signed(b'{"alpha": 1}', signing, now(served))
-    other = "whsec_" + "QUFB" * 10 if scheme == STANDARD else "another-secret-0123"
-    forged = signed(body, signing, now(served), secret=other)
-    kind = {"Content-Type": "application/json"}
-    for sent in (forged, (b'{"alpha": 2}', headers), (body, kind), (body, {**headers, signing.signature_header: "x"})):
-        assert 401 == send(served, sent).status_code
-    assert [] == runs(served)
-
-
-def test_a_signature_header_that_is_there_twice_is_refused(served: Served) -> None:
-    add(served, "hmac", pointer="/alpha")
-    body, headers = signed(b'{"alpha": 1}', Signing(), now(served))
-    twice = [(name.encode(), text.encode()) for name, text in [*headers.items(), ("X-Runyard-Signature", "0" * 64)]]
-    assert 400 == served.http.post("/api/webhooks/hook", content=body, headers=twice).status_code
-    assert [] == runs(served)
-
-
-@pytest.mark.parametrize("scheme", [TIMESTAMPED, STRIPE, BODY])
-def test_the_form_of_a_signature_can_be_chosen(served: Served, scheme: str) -> None:
-    chosen = Signing(
-        scheme=scheme, header="X-Sig", timestamp_header="X-Time", algorithm="sha512", encoding="base64", tolerance=5.0
-    )
-    add(
-        served,
-        "hmac",
-        pointer="/alpha",
-        scheme=scheme,
-        signatureHeader="X-Sig",
-        timestampHeader="X-Time",
-        algorithm="sha512",
-        encoding="base64",
-        toleranceSeconds=5,
-    )
-    assert 202 == send(served, signed(b'{"alpha": 1}', chosen, now(served) - 5)).status_code
-    if scheme != BODY:
-        assert 401 == send(served, signed(b'{"alpha": 2}', chosen, now(served) - 6)).status_code
-    assert 401 == send(served, signed(b'{"alpha": 3}', replace(chosen, algorithm="sha256"), now(served))).status_code
-
-
-def test_without_a_name_of_its_own_a_delivery_is_its_time_and_body(served: Served) -> None:
-    add(served, "hmac", pointer="/alpha")
-    at = now(served)
-    for body, when in ((b'{"alpha": 1}', at), (b'{"alpha": 1}', at), (b'{"alpha": 1}', at - 1), (b'{"alpha": 2}', at)):
-        assert 202 == send(served, signed(body, Signing(), when)).status_code
-    assert 3 == len(runs(served))
-
-
-def test_a_named_header_is_a_deliverys_identity(served: Served) -> None:
-    add(served, "hmac", pointer="/alpha", idHeader="X-Event-Id")
-    at = now(served)
-    for when, ident in ((at, "e-1"), (at - 5, "e-1"), (at, "e-2")):
-        assert 202 == send(served, signed(b'{"alpha": 1}', Signing(), when), **{"X-Event-Id": ident}).status_code
-    missing = send(served, signed(b'{"alpha": 1}', Signing(), at))
-    assert (400, True) == (missing.status_code, "X-Event-Id" in missing.json()["error"]["message"])
-    for wrong in ("x" * 201, "caf\x85", "a\tb"):
-        assert 400 == send(served, signed(b'{"alpha": 1}', Signing(), at), **{"X-Event-Id": wrong}).status_code
-    assert 2 == len(runs(served))
-
-
-def test_a_pointer_into_the_payload_is_a_deliverys_identity(served: Served) -> None:
-    add(served, "hmac", pointer="/alpha", idPointer="/event/id")
-    at = now(served)
-    for when, ident in ((at, "e-1"), (at - 5, "e-1"), (at, "e-2")):
-        body = packed({"alpha": when, "event": {"id": ident}})
-        assert 202 == send(served, signed(body, Signing(), when)).status_code
-    assert 400 == send(served, signed(b'{"alpha": 1}', Signing(), at)).status_code
-    assert 2 == len(runs(served))
-
-
-def test_an_event_of_stripes_form_keeps_its_identity_when_it_is_signed_anew(served: Served) -> None:
-    add(served, "hmac", pointer="/data/alpha", scheme=STRIPE, events=["model.released"])
-    body = packed({"id": "evt_1", "type": "model.released", "data": {"alpha": 3}})
-    for off in (0, 7, 90):
-        assert 202 == send(served, signed(body, Signing(scheme=STRIPE), now(served) + off)).status_code
-    other = packed({"id": "evt_2", "type": "invoice.paid", "data": {"alpha": 3}})
-    assert 200 == send(served, signed(other, Signing(scheme=STRIPE), now(served))).status_code
-    assert [("--alpha=3",)] == runs(served)
-
-
-def test_a_standard_webhook_is_the_same_delivery_at_each_try(served: Served) -> None:
-    add(served, "hmac", pointer="/alpha", scheme=STANDARD)
-    for off in (0, 5, 200):
-        sent = signed(b'{"alpha": 1}', Signing(scheme=STANDARD), now(served) + off, ident="msg_1")
-        assert 202 == send(served, sent).status_code
-    assert 1 == len(runs(served))
-
-
-def test_a_cloud_event_may_be_signed_instead_of_showing_the_secret(served: Served) -> None:
-    add(served, "cloudevents", scheme=STANDARD)
-    kind = "application/cloudevents+json"
-    signing = Signing(scheme=STANDARD)
-    for ident in ("msg_1", "msg_2"):  # the event is what counts, not the try
-        assert (
-            202 == send(served, signed(packed(cloud_event()), signing, now(served), ident=ident, kind=kind)).status_code
-        )
-    assert 401 == send(served, structured(cloud_event("2"))).status_code
-    body, headers = binary(cloud_event("3"))
-    assert 415 == send(served, (body, {**headers, **signed(body, signing, now(served))[1]})).status_code
-    assert 1 == len(runs(served))
-
-
-def test_the_cloud_events_handshake_is_answered_to_who_shows_the_secret(served: Served) -> None:
-    for kind in ("cloudevents", "eventgrid"):
-        add(served, kind, name=kind)
-        assert 401 == send(served, (b"", ORIGIN), kind, "OPTIONS").status_code
-        answer = send(served, (b"", {**ORIGIN, "X-Runyard-Key": SECRET}), kind, "OPTIONS")
-        wanted = ("eventgrid.azure.net", "120", "POST")
-        names = ("WebHook-Allowed-Origin", "WebHook-Allowed-Rate", "Allow")
-        assert (200, b"") == (answer.status_code, answer.content)
-        assert wanted == tuple(answer.headers[name] for name in names)
-        assert "Access-Control-Allow-Origin" not in answer.headers
-        nobody = send(served, (b"", {"X-Runyard-Key": SECRET}), kind, "OPTIONS")
-        assert (400, False) == (nobody.status_code, "WebHook-Allowed-Origin" in nobody.headers)
-
-
-def test_a_handshake_may_be_opened_and_deliveries_still_need_the_secret(served: Served) -> None:
-    add(served, "eventgrid", openHandshake=True)
-    assert 200 == send(served, (b"", ORIGIN), method="OPTIONS").status_code
-    body, headers = grid([validation_event()], "wrong")
-    answer = send(served, (body, {**headers, "aeg-event-type": "SubscriptionValidation"}))
-    assert (200, {"validationResponse": CODE}) == (answer.status_code, answer.json())
-    for kind in ("SubscriptionValidation", "Notification"):
-        body, headers = grid([grid_event()], "wrong")
-        assert 401 == send(served, (body, {**headers, "aeg-event-type": kind})).status_code
-    assert [] == runs(served)
-
-
-def test_where_deliveries_are_signed_a_handshake_needs_nothing(served: Served) -> None:
-    add(served, "cloudevents", scheme=STANDARD)
-    assert 200 == send(served, (b"", ORIGIN), method="OPTIONS").status_code
-
-
-def test_event_grids_handshake_is_answered_with_its_code_and_nothing_is_fetched(
-    served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetched: list[object] = []
-    monkeypatch.setattr("socket.create_connection", lambda *args, **_: fetched.append(args))
-    add(served, "eventgrid")
-    answer = send(served, grid([validation_event()]))
-    assert (200, {"validationResponse": CODE}) == (answer.status_code, answer.json())
-    assert 401 == send(served, grid([validation_event()], "wrong")).status_code
-    callback = {"WebHook-Request-Callback": "https://rp.example/confirm?id=1", "X-Runyard-Key": SECRET}
-    assert 200 == send(served, (b"", {**ORIGIN, **callback}), method="OPTIONS").status_code
-    assert ([], []) == (fetched, runs(served))
-    assert served.http.get("/api/webhooks/hook").json()["deliveries"]["lastHandshakeTimeUtc"] is not None
-
-
-@pytest.mark.parametrize("kind", ["github", "hmac"])
-def test_kinds_without_a_handshake_have_no_such_method(served: Served, kind: str) -> None:
-    add(served, kind)
-    assert 405 == send(served, (b"", ORIGIN), method="OPTIONS").status_code
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "CONNECT"])
@@ -531,92 +298,6 @@ def test_a_delivery_whose_run_was_deleted_is_a_conflict_and_does_not_hold_up_a_b
     assert 409 == send(served, grid([grid_event("1")])).status_code
     both = send(served, grid([grid_event("1"), grid_event("2")])).json()["runs"]
     assert ["deleted", "started"] == [each["outcome"] for each in both]
-
-
-def blob_hook(served: Served, **more: Any) -> None:
-    definition = {"name": "hook", "kind": "eventgrid", "secret": SECRET, "blobDrops": True, **more}
-    assert 201 == served.http.post("/api/webhooks", json=definition).status_code
-
-
-def dropped(served: Served, name: str = "ridge/a.zip") -> dict[str, Any]:
-    info = served.house.ports.blobs.put("snapshots", name, snapshot())
-    return blob_created(name, info.etag)
-
-
-@pytest.mark.parametrize("quoted", [False, True])
-def test_a_blobs_event_starts_the_run_of_that_blob_however_it_comes(served: Served, quoted: bool) -> None:
-    blob_hook(served)
-    event = dropped(served)
-    if quoted:
-        event["data"]["eTag"] = f'"{event["data"]["eTag"]}"'
-    answer = send(served, grid([event]))
-    assert 202 == answer.status_code, answer.text
-    served.settle()
-    run = served.house.only()
-    assert (answer.json()["runId"], "ridge", "blob") == (run.id, run.experiment, run.origin.source)
-    assert run.id == send(served, grid([event])).json()["runId"]
-    cloud = {"specversion": "1.0", "type": event["eventType"], "source": event["topic"], "time": event["eventTime"]}
-    cloud |= {name: event[name] for name in ("id", "subject", "data")}
-    assert run.id == send(served, structured(cloud)).json()["runId"]
-    assert 0 == served.house.ports.queue.counts().get(SUBMISSIONS, 0)
-    served.settle()
-    assert 1 == len(served.house.runs())
-
-
-def test_the_same_blob_told_of_by_storage_itself_is_the_same_run(served: Served) -> None:
-    from runyard.accept import drop
-    from runyard.events.blob import parse_blob_event
-
-    blob_hook(served)
-    event = dropped(served)
-    told = parse_blob_event(event)
-    assert told is not None
-    drop(served.house.ports, told)
-    send(served, grid([event]))
-    served.settle()
-    assert 1 == len(served.house.runs())
-
-
-@pytest.mark.parametrize("api", ["CreateFile", "SftpCreate", "PutBlockFromURL", "AppendFile", ""])
-def test_a_blob_that_is_not_whole_yet_starts_nothing(served: Served, api: str) -> None:
-    blob_hook(served)
-    event = dropped(served)
-    event["data"]["api"] = api
-    assert (200, {"runId": None}) == ((answer := send(served, grid([event]))).status_code, answer.json())
-    served.settle()
-    assert [] == served.house.runs()
-
-
-@pytest.mark.parametrize(
-    ("change", "status"),
-    [
-        (lambda event: event.update(subject="/blobServices/default/containers/secrets/blobs/a.zip"), 400),
-        (lambda event: event.update(subject="/blobServices/default/containers/snapshots/blobs/no/such.zip"), 404),
-        (lambda event: event.update(subject="snapshots/a.zip"), 400),
-        (lambda event: event["data"].pop("eTag"), 400),
-        (lambda event: event.update(data=None), 400),
-        (lambda event: event.update(eventType="Microsoft.Storage.BlobDeleted"), 200),
-        (lambda event: event.update(subject="/blobServices/default/containers/snapshots/blobs/a.txt"), 200),
-    ],
-)
-def test_a_blobs_event_that_names_nothing_that_may_run_starts_nothing(served: Served, change: Any, status: int) -> None:
-    blob_hook(served)
-    event = dropped(served)
-    change(event)
-    assert status == send(served, grid([event])).status_code
-    served.settle()
-    assert [] == served.house.runs()
-
-
-def test_a_blob_that_changed_since_its_event_is_not_run_in_its_place(served: Served) -> None:
-    blob_hook(served)
-    event = dropped(served)
-    served.house.ports.blobs.put("snapshots", "ridge/a.zip", snapshot({"train.py": "print('newer')\n"}))
-    assert 202 == send(served, grid([event])).status_code
-    served.settle()
-    run = served.house.only()
-    assert "Failed" == run.status
-    assert "changed" in run.reason
 
 
 def test_what_becomes_of_deliveries_is_counted_without_a_write(served: Served) -> None:

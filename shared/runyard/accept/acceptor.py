@@ -11,6 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runyard.accept import messages
+from runyard.accept.concealed import concealed, forget, whole_request
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
 from runyard.dispatch.cancel import cancel_waiting
@@ -28,6 +29,9 @@ from runyard.runs.states import State
 
 SLOW: Final = 300.0
 """Seconds after which an entry on a waiting list is written once more: one without a row is removed after 10 minutes."""
+
+_CHANGED: Final = ("request", "secret", "snapshot", "spec", "target", "compute", "kind", "priority")
+"""What accept writes to the row that the API door made."""
 
 log = logging.getLogger(__name__)
 
@@ -116,10 +120,11 @@ def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
         resolved = resolve(ports, asked)
     except ConfigError as error:
         return _born_failed(ports, run, error)
-    ready = _with(run, resolved)
+    ready = concealed(ports, _with(run, resolved), resolved.secret_variables)
     _wait(ports, ready)
     stored, created = ports.runs.create(birth(ready, [_queued(ports, ready)], who="accept"))
     if not created:
+        forget(ports, ready)
         exists = ports.runs.get(stored.id)
         if exists is None or exists.id != ready.id:  # deleted, or the same event with another time: no such row will be
             ports.gates.leave(ready.compute, ready.id)
@@ -164,16 +169,19 @@ def accept_run(ports: Ports, ident: str) -> Run:
         cancel_waiting(ports, run, who="accept")
         return ports.runs.get(ident) or run
     try:
-        resolved = resolve(ports, asked_of(Submission.of(run.request)))
+        request = whole_request(ports, run)
+        resolved = resolve(ports, asked_of(Submission.of(request)))
     except ConfigError as error:
         return fail(ports, run, error)
-    ready = _with(run, resolved)
+    ready = concealed(ports, _with(replace(run, request=request), resolved), resolved.secret_variables)
     _wait(ports, ready)
-    changes = {name: getattr(ready, name) for name in ("snapshot", "spec", "target", "compute", "kind", "priority")}
     try:
-        run = ports.runs.transition(transition(run, [_queued(ports, ready)], who="accept", **changes))
+        changes = {name: getattr(ready, name) for name in _CHANGED}
+        before, run = run, ports.runs.transition(transition(run, [_queued(ports, ready)], who="accept", **changes))
     except ConflictError:
         return _after_conflict(ports, ready)
+    if before.secret != run.secret:
+        forget(ports, before)
     if ports.clock.now() - ready.created > SLOW:
         _wait(ports, run)
     _tell(run)
@@ -184,6 +192,8 @@ def accept_run(ports: Ports, ident: str) -> Run:
 def _after_conflict(ports: Ports, ready: Run) -> Run:
     """Somebody was first: a cancel request, which we honour, or our own earlier delivery, which went on."""
     current = ports.runs.get(ready.id)
+    if current is None or current.secret != ready.secret:
+        forget(ports, ready)
     if current is None or current.has_ended:
         ports.gates.leave(ready.compute, ready.id)
         return current or ready
@@ -204,10 +214,13 @@ def fail(ports: Ports, run: Run, error: ConfigError) -> Run:
 
 def _born_failed(ports: Ports, run: Run, error: ConfigError) -> Run:
     move, why = failure(error, ports.clock.now())
+    run = concealed(ports, run)
     stored, created = ports.runs.create(birth(replace(run, error=why), [move], who="accept"))
     wake_finished(ports, stored)
     if created:
         _tell(stored)
+    else:
+        forget(ports, run)
     return stored
 
 

@@ -6,14 +6,18 @@ import secrets
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from runyard.accept import messages
-from runyard.accept.acceptor import describe
+from runyard.accept.acceptor import describe, event_identity
+from runyard.accept.concealed import concealed, forget, whole_request
 from runyard.accept.resolve import asked_of
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError, ConflictError, NotFoundError, ThrottledError
 from runyard.events.blob import BlobDrop
-from runyard.events.submission import Submission
+from runyard.events.submission import Submission, parse_submission
 from runyard.ports import Ports
+from runyard.runconfig.redact import redacted, redacted_text
 from runyard.runs.identity import identity, run_id
 from runyard.runs.model import Origin, Run
 from runyard.runs.moves import birth
@@ -60,6 +64,14 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
     key = key or submission.id
     full = check_room(ports, key)
     unique = identity(key) if key else identity(secrets.token_hex(16))
+    stored, created = _write(ports, submission, origin, unique)
+    if created or not (full or stored.has_ended):  # in a flood, the message of a run that exists is on its way
+        ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
+    return stored, created
+
+
+def _write(ports: Ports, submission: Submission, origin: Origin, unique: str) -> tuple[Run, bool]:
+    """Write the row of a run that is asked for; the same identity finds the run that exists."""
     now = ports.clock.now()
     run = Run(
         id=run_id(submission.experiment, now, unique),
@@ -70,12 +82,58 @@ def submit(ports: Ports, submission: Submission, *, origin: Origin, key: str | N
         since=now,
         created=now,
     )
-    stored, created = ports.runs.create(birth(describe(run, submission), [], who=origin.source), durable=True)
+    run = concealed(ports, describe(run, submission))
+    stored, created = ports.runs.create(birth(run, [], who=origin.source), durable=True)
+    if not created:
+        forget(ports, run)
     if not created and ports.runs.get(stored.id) is None:
         raise _deleted(ports.runs.find(unique) or stored.id)
-    if created or not (full or stored.has_ended):  # in a flood, the message of a run that exists is on its way
-        ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
     return stored, created
+
+
+def send(ports: Ports, queue: str, body: bytes, *, delay: float = 0.0) -> str:
+    """Put a message that a caller of the API wrote on a queue; returns its id.
+
+    A message stays as it is until it is handled, or for good as a dead letter, so none may hold a secret: of a submission that
+    does, the run's row is written now and its secrets apart, and the message names the run.
+
+    Raises:
+        ConfigError: if a message of another kind holds what looks like a secret, or one that is to wait.
+        ConflictError: if the submission's run was deleted.
+    """
+    if not _holds_secret(body):
+        return ports.queue.send(queue, body, delay=delay, durable=True)
+    if queue != SUBMISSIONS or delay:
+        raise ConfigError(
+            "the message holds what looks like a secret, and would be stored as it is until it is handled; keep the value with "
+            "`runyard secret set`, and let the run configuration name it (runyard.secrets)"
+            + ("; or send the message without a delay" if queue == SUBMISSIONS else "")
+        )
+    event = parse_submission(body)
+    submission = event.submission
+    asked_of(submission)
+    event_id = event.cloud_event[1] if event.cloud_event is not None else submission.id or secrets.token_hex(16)
+    origin = Origin(source="queue", name=SUBMISSIONS, event_id=event_id)
+    stored, _created = _write(ports, submission, origin, event_identity(event, event_id))
+    return ports.queue.send(SUBMISSIONS, messages.for_run(stored.id), durable=True)
+
+
+def shown(body: str) -> str:
+    """A message's text for showing: what looks like a secret in it is masked."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return redacted_text(body)
+    masked = redacted(document)
+    return body if masked == document else msgspec.json.encode(masked).decode()
+
+
+def _holds_secret(body: bytes) -> bool:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return False  # nothing that we could read, or would show
+    return shown(text) != text
 
 
 def _deleted(ident: str) -> ConflictError:
@@ -113,14 +171,14 @@ def resubmit(
 
     Raises:
         NotFoundError: if there is no such run, or its snapshot is gone.
-        ConfigError: if the earlier run has nothing to repeat (it was rejected).
+        ConfigError: if the earlier run has nothing to repeat (it was rejected), or its secrets are gone.
     """
     earlier = ports.runs.get(run_id)
     if earlier is None:
         raise NotFoundError(f"there is no run {run_id!r}; `runyard runs` lists them")
     if not earlier.request:
         raise ConfigError(f"{run_id} was rejected, so there is nothing to submit again; send a corrected event")
-    request = {**earlier.request}
+    request = whole_request(ports, earlier)
     request.pop("id", None)
     if target is not None:
         request["target"] = target

@@ -14,7 +14,7 @@ from runyard.computes import resolve as resolve_compute
 from runyard.errors import ConfigError, NotFoundError, RunconfigError, SnapshotError, UnsupportedError
 from runyard.events.blob import sidecar_names
 from runyard.events.submission import Submission
-from runyard.ports import BlobInfo, Compute, Ports
+from runyard.ports import BlobInfo, Compute, Ports, user_secret
 from runyard.runconfig.job import job_spec
 from runyard.runconfig.locate import choose, keeper
 from runyard.runconfig.meaning import meaning
@@ -44,6 +44,7 @@ class Asked:
     script: str | None = None
     arguments: tuple[str, ...] | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Resolved:
     target: str
     compute: Compute
     priority: int
+    secret_variables: frozenset[str] = frozenset()
+    """The variables that the run configuration or the event marks as secret."""
 
 
 def asked_of(submission: Submission) -> Asked:
@@ -79,6 +82,7 @@ def asked_of(submission: Submission) -> Asked:
         script=submission.script,
         arguments=None if submission.arguments is None else tuple(map(scalar_text, submission.arguments)),
         environment_variables=submission.environment_variables,
+        secret_variables=submission.secret_variables,
     )
 
 
@@ -117,7 +121,16 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
     snapshot = SnapshotRef(
         container=info.container, name=info.name, etag=info.etag, size=info.size, sha256=asked.sha256
     )
-    return Resolved(snapshot=snapshot, spec=spec, target=target, compute=compute, priority=config.runyard.priority or 0)
+    for variable, name in spec.secrets.items():
+        user_secret(ports.secrets, name, variable)
+    return Resolved(
+        snapshot=snapshot,
+        spec=spec,
+        target=target,
+        compute=compute,
+        priority=config.runyard.priority or 0,
+        secret_variables=frozenset((*config.runyard.secret_variables, *asked.secret_variables)),
+    )
 
 
 def _fallback(ports: Ports, name: str) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from runyard.accept.concealed import concealed_template
 from runyard.accept.resolve import asked_of
 from runyard.accept.webhook_kinds import (
     CLOUDEVENTS,
@@ -92,6 +93,7 @@ def define(ports: Ports, asked: Asked) -> Webhook:
         created=now,
     )
     _check_key(webhook, asked.secret)
+    webhook = concealed_template(ports, webhook)
     ports.secrets.set(first.name, asked.secret)
     ports.webhooks.put(webhook)
     return webhook
@@ -163,6 +165,8 @@ def remove(ports: Ports, name: str) -> None:
     ports.webhooks.remove(name)
     for each in webhook.secrets:
         ports.secrets.remove(each.name)
+    if webhook.template_secret:
+        ports.secrets.remove(webhook.template_secret)
 
 
 def _put(ports: Ports, webhook: Webhook, kept: tuple[WebhookSecret, ...]) -> Webhook:

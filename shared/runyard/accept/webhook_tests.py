@@ -26,6 +26,7 @@ from runyard.events import cloudevents, github, template
 from runyard.events.delivery import JSON, Delivery, Occurrence
 from runyard.events.signatures import sign
 from runyard.ports import Ports, Webhook
+from runyard.runconfig.redact import redacted
 
 SAMPLE: Final = "sample"
 """What stands in a sample payload wherever the template points."""
@@ -42,7 +43,7 @@ class Trial:
     payload: object
     delivered: Delivered
     submissions: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    """By event id: what it asks for."""
+    """By event id: what it asks for, with its secrets masked."""
 
 
 def rehearse(ports: Ports, name: str, *, payload: object = None, event: str = "", dry_run: bool = False) -> Trial:
@@ -86,11 +87,13 @@ def _asked(ports: Ports, webhook: Webhook, event: Occurrence) -> dict[str, Any]:
     if webhook.blob_drops:
         found = blob_of(ports, event)
         return {} if found is None else {"snapshot": f"{found.container}/{found.name}", "etag": found.etag}
-    submission = submission_of(webhook, event)
+    submission = submission_of(ports, webhook, event)
     asked = asked_of(submission)
     if ports.blobs.head(asked.container, asked.name) is None:
         raise NotFoundError(f"there is no snapshot {asked.container}/{asked.name}; upload it, or check the name")
-    return submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    shown = redacted(submission.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True))
+    assert isinstance(shown, dict)
+    return shown
 
 
 def _proof(ports: Ports, webhook: Webhook, body: bytes) -> dict[str, str]:
@@ -110,13 +113,13 @@ def _made(ports: Ports, webhook: Webhook, payload: object, event: str) -> tuple[
     kind = event or next(iter(webhook.events), "")
     if webhook.kind == GITHUB:
         names = {github.DELIVERY: _ident(), github.EVENT: kind or "push"}
-        return _or_sample(webhook, payload), {"Content-Type": JSON, **names}
+        return sample_payload(webhook) if payload is None else payload, {"Content-Type": JSON, **names}
     if webhook.kind == CLOUDEVENTS:
         return _cloud_event(ports, webhook, payload, kind), {"Content-Type": cloudevents.STRUCTURED}
     if webhook.kind == EVENTGRID:
         return _event_grid(ports, webhook, payload, kind), {"Content-Type": JSON}
     named = {webhook.id_header: _ident()} if webhook.id_header else {}
-    body = _or_sample(webhook, payload)
+    body = sample_payload(webhook) if payload is None else payload
     if kind and isinstance(body, dict):
         body = {**body, "type": kind}
     return body, {"Content-Type": JSON, **named}
@@ -125,14 +128,14 @@ def _made(ports: Ports, webhook: Webhook, payload: object, event: str) -> tuple[
 def _cloud_event(ports: Ports, webhook: Webhook, payload: object, kind: str) -> object:
     if isinstance(payload, Mapping) and "specversion" in payload:
         return {**payload, "type": kind or payload.get("type")}
-    sample = _or_sample(webhook, None)
+    sample = sample_payload(webhook)
     return {
         "specversion": cloudevents.VERSION,
         **{name: value for name, value in sample.items() if name != "data"},
         "id": _ident(),
         "source": "/runyard/webhook-test",
         "type": kind or "com.example.test",
-        "subject": _subject(webhook),
+        "subject": sample_subject(webhook),
         "time": _iso(ports),
         "data": sample.get("data", {}) if payload is None else payload,
     }
@@ -145,12 +148,12 @@ def _event_grid(ports: Ports, webhook: Webhook, payload: object, kind: str) -> o
         return [{**payload, "eventType": kind or payload["eventType"]}]
     if webhook.blob_drops and (payload is None or (isinstance(payload, Mapping) and "blob" in payload)):
         return [_blob_created(ports, payload)]
-    sample = _or_sample(webhook, None)
+    sample = sample_payload(webhook)
     event = {
         **{name: value for name, value in sample.items() if name != "data"},
         "id": _ident(),
         "topic": "/runyard/webhook-test",
-        "subject": _subject(webhook),
+        "subject": sample_subject(webhook),
         "eventType": kind or "Example.Test",
         "eventTime": _iso(ports),
         "data": sample.get("data", {}) if payload is None else payload,
@@ -182,22 +185,20 @@ def _blob_created(ports: Ports, payload: object) -> dict[str, object]:
     }
 
 
-def _or_sample(webhook: Webhook, payload: object) -> Any:
-    """The payload given, else one that has a text wherever the template points."""
-    if payload is not None:
-        return payload
+def sample_payload(webhook: Webhook, ident: str | None = None) -> dict[str, Any]:
+    """A payload that has a text wherever the template points, and an identity where it should have one."""
     made: dict[str, Any] = {}
-    places = [*template.pointers(webhook.submission), *([webhook.id_pointer] if webhook.id_pointer else [])]
-    for pointer in places:
+    for pointer in [*template.pointers(webhook.submission), *([webhook.id_pointer] if webhook.id_pointer else [])]:
         *path, last = (part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:])
         place = made
         for part in path:
             place = place.setdefault(part, {}) if isinstance(place.get(part, {}), dict) else {}
-        place.setdefault(last, _ident() if pointer == webhook.id_pointer else SAMPLE)
+        place.setdefault(last, (ident or _ident()) if pointer == webhook.id_pointer else SAMPLE)
     return made
 
 
-def _subject(webhook: Webhook) -> str:
+def sample_subject(webhook: Webhook) -> str:
+    """A subject that the webhook's filters let through."""
     return f"{webhook.subject_prefix}{SAMPLE}{webhook.subject_suffix}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from runyard.accept.acceptor import blob_identity
+from runyard.accept.concealed import whole_template
 from runyard.accept.doors import check_room, drop, submit
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import CONTAINERS
@@ -188,13 +189,14 @@ def carry_out(ports: Ports, webhook: Webhook, event: Occurrence, *, alone: bool 
         return Outcome(event=event, what=REJECTED, run=run.id, status=run.status)
 
 
-def submission_of(webhook: Webhook, event: Occurrence) -> Submission:
+def submission_of(ports: Ports, webhook: Webhook, event: Occurrence) -> Submission:
     """What an event asks for, by the webhook's template.
 
     Raises:
+        ConfigError: if the template's secrets are gone.
         EventError: if the payload does not have what the template points at, or it may not stand there.
     """
-    return Submission.of(fill(webhook.submission, event.payload))
+    return Submission.of(fill(whole_template(ports, webhook), event.payload))
 
 
 def blob_of(ports: Ports, event: Occurrence) -> BlobDrop | None:
@@ -243,7 +245,7 @@ def _drop(ports: Ports, event: Occurrence) -> Outcome:
 
 def _submit(ports: Ports, webhook: Webhook, event: Occurrence) -> Outcome:
     run, created = submit(
-        ports, submission_of(webhook, event), origin=_origin(webhook, event), key=_key(webhook, event)
+        ports, submission_of(ports, webhook, event), origin=_origin(webhook, event), key=_key(webhook, event)
     )
     return Outcome(event=event, what=STARTED if created else FOUND, run=run.id, status=run.status)
 

@@ -65,6 +65,7 @@ def definition(spec: JobSpec, target: str) -> dict[str, Any]:
         },
         "history": {"directoriesToWatch": list(spec.watched_directories)},
         "source": spec.runconfig,
+        **({"runyard": {"secrets": spec.secrets}} if spec.secrets else {}),
     }
     masked = redacted(document)
     assert isinstance(masked, dict)

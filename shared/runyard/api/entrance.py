@@ -24,7 +24,9 @@ UPLOADS: Final = 8
 RETRY_AFTER: Final = 1
 """Seconds after which who was turned away may come again: a door is done with a request in milliseconds."""
 
-_SUBMISSION: Final = re.compile(r"/api/(runs(/[^/]+/resubmit)?|webhooks/[^/]+(/test)?|queues/[^/]+/messages)")
+_SUBMISSION: Final = re.compile(
+    r"/api/(runs(/[^/]+/resubmit)?|webhooks/[^/]+(/test)?|schedules/[^/]+/run|queues/[^/]+/messages)"
+)
 _UPLOAD: Final = re.compile(r"/api/(snapshots|uploads(/[^/]+){0,2})")
 
 

@@ -10,6 +10,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from runyard.accept.doors import send as send_to
+from runyard.accept.doors import shown
 from runyard.api.answers import answer, iso
 from runyard.api.context import PortsDep
 from runyard.api.shapes import MessageShape
@@ -18,6 +20,7 @@ from runyard.errors import ConfigError
 from runyard.ports import Message, Ports
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import redrive
+from runyard.runconfig.redact import redacted_text
 
 router = APIRouter(prefix="/api/queues")
 
@@ -53,11 +56,11 @@ def peek_messages(ports: PortsDep, name: str, limit: Annotated[int, Query(ge=1, 
 async def send_message(
     request: Request, ports: PortsDep, name: str, delay: Annotated[float, Query(ge=0, le=7 * 86400)] = 0.0
 ) -> Response:
-    """Send the body as a message; ``known`` says whether this service has a use for the queue."""
+    """Send the body as a message; ``known`` says whether this service has a use for the queue. No message may hold a secret."""
     body = await request.body()
 
     def send() -> Response:
-        sent = ports.queue.send(_check(name), body, delay=delay, durable=True)
+        sent = send_to(ports, _check(name), body, delay=delay)
         return answer({"queue": name, "messageId": sent, "known": name in _own(ports)}, 202)
 
     return await run_in_threadpool(send)
@@ -76,7 +79,7 @@ def _check(name: str) -> str:
 
 def _shape(message: Message, now: float) -> MessageShape:
     try:
-        body, encoding = message.body.decode(), "text"
+        body, encoding = shown(message.body.decode()), "text"
     except UnicodeDecodeError:
         body, encoding = base64.b64encode(message.body).decode(), "base64"
     return {
@@ -89,6 +92,6 @@ def _shape(message: Message, now: float) -> MessageShape:
         "encoding": encoding,
         "properties": dict(message.properties),
         "deadLetterReason": message.dead_letter_reason,
-        "deadLetterDescription": message.dead_letter_description,
+        "deadLetterDescription": redacted_text(message.dead_letter_description),
         "deadLetterSource": message.dead_letter_source,
     }

@@ -90,7 +90,12 @@ def show_metrics(ports: PortsDep, run_id: str) -> Response:
     """Everything the newest attempt logged, in the SDK's shapes."""
     run = existing(ports, run_id)
     metrics = _read_metrics(ports, run)
-    values: MetricValues = {"runId": run.id, "metrics": _as_json(metrics.values), "problems": metrics.problems}
+    values: MetricValues = {
+        "runId": run.id,
+        "metrics": _as_json(metrics.values),
+        "params": metrics.params,
+        "problems": metrics.problems,
+    }
     return answer(values)
 
 

@@ -85,6 +85,8 @@ class MetricValues(TypedDict):
 
     runId: str
     metrics: dict[str, Any]
+    params: dict[str, str]
+    """What the script told MLflow that it computes with."""
     problems: list[str]
 
 
@@ -303,6 +305,60 @@ class TestShape(TypedDict):
     seconds: float
 
 
+class TimeShape(TypedDict):
+    """A time to come."""
+
+    timeUtc: str
+    local: str
+    """On the clock of ``zone``, with its offset."""
+    zone: str
+
+
+class SkippedShape(TypedDict):
+    """Times of a schedule that made no run on purpose."""
+
+    firstTimeUtc: str
+    lastTimeUtc: str
+    count: int
+    """1,000 stands for that many or more."""
+    why: str
+
+
+class ScheduleShape(TypedDict):
+    """A schedule and how far it is."""
+
+    name: str
+    timing: str
+    """In a few words."""
+    cron: str | None
+    every: float | None
+    at: str | None
+    zone: str
+    submission: dict[str, Any]
+    catchUp: str
+    grace: float | None
+    overlap: str
+    paused: bool
+    createdTimeUtc: str
+    next: list[TimeShape]
+    """The next times; of a paused one, those it would have."""
+    lastTimeUtc: str | None
+    """The newest time that made a run."""
+    lastRunId: str | None
+    lastError: str
+    """Why the newest time made none; empty if it did."""
+    failures: int
+    """Times in a row that made no run, or one that failed."""
+    skipped: list[SkippedShape]
+
+
+class SecretShape(TypedDict):
+    """A secret that the service keeps, without its value."""
+
+    name: str
+    changedTimeUtc: str
+
+
 class MessageShape(TypedDict):
     """A message that was looked at."""
 
@@ -318,6 +374,31 @@ class MessageShape(TypedDict):
     deadLetterReason: str
     deadLetterDescription: str
     deadLetterSource: str
+
+
+class DropsShape(TypedDict):
+    """The drop container."""
+
+    container: str
+    sinceTimeUtc: str | None
+    """Its start mark; null if it was never watched."""
+    missed: int
+    """Snapshots that raised no event and were found by the sweep, in all."""
+    missedTimeUtc: str | None
+
+
+class SweptShape(TypedDict):
+    """What a page of the drop container held."""
+
+    looked: int
+    taken: int
+    """Snapshots without a run, which are taken now, or would be."""
+    older: int
+    """Snapshots without a run from before the time that was given."""
+    names: list[str]
+    """Of those that were taken, the first 100."""
+    next: str | None
+    dryRun: bool
 
 
 class PruneShape(TypedDict):

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Final
 
-from runyard.accept.webhook_kinds import CLOUDEVENTS, EVENTGRID, GITHUB, SECRET_HEADER, signing_of
+from runyard.accept.webhook_kinds import CLOUDEVENTS, EVENTGRID, GITHUB, HMAC, SECRET_HEADER, signing_of
+from runyard.accept.webhook_tests import sample_payload, sample_subject
 from runyard.events import github
-from runyard.events.cloudevents import STRUCTURED
+from runyard.events.cloudevents import STRUCTURED, VERSION
 from runyard.events.delivery import JSON
 from runyard.events.signatures import BODY, STANDARD, STRIPE, Signing
 from runyard.ports import Webhook
 
 _ID: Final = "$(date +%s)-$$"
+_ID_MARK: Final = "<id>"
+_TIME_MARK: Final = "<time>"
 
 
 def example(webhook: Webhook, path: str) -> str:
     """The command, for ``sh`` with openssl and curl; ``$URL`` is where the host can be reached."""
     kind, headers = _content(webhook)
-    body = f'BODY="{_event(webhook)}"' if webhook.kind in {CLOUDEVENTS, EVENTGRID} else "BODY='{}'"
+    body = f'BODY="{_quoted(json.dumps(_payload(webhook)))}"'
     signing = signing_of(webhook)
     if signing is None:
         header = webhook.secret_header or SECRET_HEADER
@@ -40,26 +45,27 @@ def _content(webhook: Webhook) -> tuple[str, list[str]]:
     return JSON, [f"{webhook.id_header}: {_ID}"] if webhook.id_header else []
 
 
-def _event(webhook: Webhook) -> str:
-    """A small event, quoted for the inside of double quotes."""
-    kind = next(iter(webhook.events), "com.example.test")
-    subject = f"{webhook.subject_prefix}sample{webhook.subject_suffix}"
-    if webhook.kind == EVENTGRID:
-        text = (
-            f'[{{"id":"{_ID}","topic":"/shell","subject":"{_plain(subject)}","eventType":"{_plain(kind)}",'
-            f'"eventTime":"$(date -u +%FT%TZ)","data":{{}},"dataVersion":"1"}}]'
-        )
-    else:
-        text = (
-            f'{{"specversion":"1.0","id":"{_ID}","source":"/shell","type":"{_plain(kind)}",'
-            f'"subject":"{_plain(subject)}","data":{{}}}}'
-        )
-    return text.replace('"', '\\"')
+def _payload(webhook: Webhook) -> object:
+    """A small event that the webhook takes, with marks where the shell fills in."""
+    sample = sample_payload(webhook, _ID_MARK)
+    if webhook.kind not in {CLOUDEVENTS, EVENTGRID}:
+        return {**sample, "type": webhook.events[0]} if webhook.kind == HMAC and webhook.events else sample
+    kind, subject, data = (
+        next(iter(webhook.events), "com.example.test"),
+        sample_subject(webhook),
+        sample.get("data", {}),
+    )
+    if webhook.kind == CLOUDEVENTS:
+        own = {"specversion": VERSION, "id": _ID_MARK, "source": "/shell", "type": kind, "subject": subject}
+        return {**sample, **own, "data": data}
+    own = {"id": _ID_MARK, "topic": "/shell", "subject": subject, "eventType": kind, "eventTime": _TIME_MARK}
+    return [{**sample, **own, "data": data, "dataVersion": "1"}]
 
 
-def _plain(text: str) -> str:
-    """A text without what a shell or JSON would take for its own."""
-    return "".join(letter if letter.isalnum() or letter in "./_-" else "_" for letter in text)
+def _quoted(text: str) -> str:
+    """A text for the inside of a shell's double quotes."""
+    escaped = re.sub(r'([\\"$`])', r"\\\1", text)
+    return escaped.replace(_ID_MARK, _ID).replace(_TIME_MARK, "$(date -u +%FT%TZ)")
 
 
 def _signed(signing: Signing) -> tuple[list[str], list[str]]:

@@ -16,7 +16,8 @@ from runyard.api.answers import answer, iso, iso_or_none
 from runyard.api.context import PortsDep, ServicesDep
 from runyard.api.shapes import DeliveriesShape, ProofShape, WebhookSecretShape, WebhookShape, WebhookTestShape
 from runyard.api.webhook_examples import example
-from runyard.events.signatures import BODY, TIMESTAMP_HEADER, TIMESTAMPED, TOLERANCE, Signing
+from runyard.errors import ConfigError
+from runyard.events.signatures import BODY, STANDARD, TIMESTAMP_HEADER, TIMESTAMPED, TOLERANCE, Signing
 from runyard.ports import Webhook
 from runyard.runconfig.redact import redacted, redacted_text
 from runyard.services import Services
@@ -45,10 +46,10 @@ class WebhookDefinition(_Body):
     events: tuple[EventName, ...] = Field((), max_length=50)
     scheme: str | None = Field(None, max_length=30)
     signature_header: HeaderName = Field("", alias="signatureHeader")
-    timestamp_header: HeaderName = Field(TIMESTAMP_HEADER, alias="timestampHeader")
-    algorithm: str = Field("sha256", max_length=30)
-    encoding: str = Field("hex", max_length=30)
-    tolerance: float = Field(TOLERANCE, alias="toleranceSeconds")
+    timestamp_header: HeaderName | None = Field(None, alias="timestampHeader")
+    algorithm: str | None = Field(None, max_length=30)
+    encoding: str | None = Field(None, max_length=30)
+    tolerance: float | None = Field(None, alias="toleranceSeconds")
     secret_header: HeaderName = Field("", alias="secretHeader")
     id_header: HeaderName = Field("", alias="idHeader")
     id_pointer: str = Field("", alias="idPointer", max_length=300)
@@ -58,17 +59,37 @@ class WebhookDefinition(_Body):
     open_handshake: bool = Field(False, alias="openHandshake")
 
     def signing(self) -> Signing | None:
-        """How deliveries are to be signed; ``None`` if the kind says it, or they show the secret."""
-        if self.scheme in {None, SHOWN_SECRET} and self.kind != HMAC:
+        """How deliveries are to be signed; ``None`` if the kind says it, or they show the secret.
+
+        Raises:
+            ConfigError: if it says more than the scheme leaves open.
+        """
+        scheme = self.scheme or (TIMESTAMPED if self.kind == HMAC else SHOWN_SECRET)
+        self._check_said(scheme)
+        if scheme == SHOWN_SECRET and self.kind != HMAC:
             return None
         return Signing(
-            scheme=self.scheme or TIMESTAMPED,
+            scheme=scheme,
             header=self.signature_header,
-            timestamp_header=self.timestamp_header,
-            algorithm=self.algorithm,
-            encoding=self.encoding,
-            tolerance=self.tolerance,
+            timestamp_header=self.timestamp_header or TIMESTAMP_HEADER,
+            algorithm=self.algorithm or "sha256",
+            encoding=self.encoding or ("base64" if scheme == STANDARD else "hex"),
+            tolerance=TOLERANCE if self.tolerance is None else self.tolerance,
         )
+
+    def _check_said(self, scheme: str) -> None:
+        form = (bool(self.signature_header), self.algorithm is not None, self.encoding is not None)
+        said = [
+            name
+            for name, is_said in zip(("a signature header", "an algorithm", "an encoding"), form, strict=True)
+            if is_said and scheme in {STANDARD, SHOWN_SECRET}
+        ]
+        if self.timestamp_header is not None and scheme != TIMESTAMPED:
+            said.append("a timestamp header")
+        if self.tolerance is not None and scheme in {BODY, SHOWN_SECRET}:
+            said.append("a tolerance")
+        if said:
+            raise ConfigError(f"deliveries of the scheme {scheme[:30]} do not have {said[0]} to choose; leave it out")
 
 
 class Rotation(_Body):
@@ -250,14 +271,9 @@ def _trial(trial: Trial, *, dry_run: bool) -> WebhookTestShape:
                 "type": each.event.type,
                 "outcome": each.what,
                 "runId": each.run,
-                "submission": _redacted(trial.submissions.get(each.event.id)),
+                "submission": trial.submissions.get(each.event.id),
             }
             for each in trial.delivered.outcomes
         ],
         "validationResponse": trial.delivered.validation,
     }
-
-
-def _redacted(submission: dict[str, Any] | None) -> dict[str, Any] | None:
-    shown = redacted(submission)
-    return shown if isinstance(shown, dict) else None

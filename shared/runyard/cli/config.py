@@ -14,6 +14,7 @@ from runyard.cli.show import print_json, print_table
 from runyard.errors import NotFoundError, RunyardError
 
 if TYPE_CHECKING:
+    from runyard.cli.config_prepared import Prepared
     from runyard.cli.config_source import Selected
     from runyard.cli.config_where import Where
     from runyard.runconfig.explain import Account
@@ -48,7 +49,8 @@ def check(
 
     Names the run configuration that counts, every default and substitution, and all problems; exits with 1 if it would not run.
     """
-    from runyard.cli.config_print import check_rows, print_rows  # noqa: PLC0415 - 100 ms, with those below
+    from runyard.cli.config_prepared import prepared  # noqa: PLC0415 - 100 ms, with those below
+    from runyard.cli.config_print import check_rows, print_rows  # noqa: PLC0415
     from runyard.cli.config_source import select  # noqa: PLC0415
     from runyard.cli.config_where import where  # noqa: PLC0415
     from runyard.runconfig.explain import explain  # noqa: PLC0415
@@ -57,15 +59,19 @@ def check(
     with masked():
         selected = select(path, runconfig)
         account = explain(selected.data, selected.name, selected.place)
-        found = None
+        found = ready = None
         if account.config is not None and account.meant is not None:
             found = where(target or account.meant.target, account.meant.framework, selected.place, root)
             account.problems += [found.problem] if found.problem else []
+            if found.kind == "local" and not account.environment.faults:
+                ready = prepared(selected, account.config, account.meant, root)
+                account.problems += [ready.problem] if ready is not None and ready.problem else []
     account.problems[:0] = _all_masked(selected.problems)
     if json:
-        print_json(_account_json(selected, account, found))
+        print_json({**_account_json(selected, account, found), "prepared": _prepared_json(ready)})
     else:
-        print_rows(check_rows(selected, account, found, everything=everything))
+        ready_row = [("", ready.sentence, "")] if ready is not None else []
+        print_rows(check_rows(selected, account, found, everything=everything, prepared=ready_row))
     if account.problems:
         raise typer.Exit(FAILED)
 
@@ -220,6 +226,10 @@ def _all_masked(sentences: Sequence[str]) -> list[str]:
     from runyard.runconfig.redact import redacted_text  # noqa: PLC0415
 
     return [redacted_text(sentence) for sentence in sentences]
+
+
+def _prepared_json(ready: Prepared | None) -> dict[str, Any] | None:
+    return None if ready is None else {"key": ready.key, "ready": ready.is_ready, "detail": ready.sentence}
 
 
 def _account_json(selected: Selected, account: Account, found: Where | None) -> dict[str, Any]:

@@ -46,14 +46,17 @@ def print_rows(rows: Sequence[Row]) -> None:
     Console(highlight=False).print(table)
 
 
-def check_rows(selected: Selected, account: Account, where: Where | None, *, everything: bool) -> list[Row]:
-    """What ``config check`` shows."""
+def check_rows(
+    selected: Selected, account: Account, where: Where | None, *, everything: bool, prepared: Sequence[Row] = ()
+) -> list[Row]:
+    """What ``config check`` shows; ``prepared`` follows what is said of the environment."""
     rows = _choice(selected)
     if account.meant is not None and where is not None:
         rows += [
             ("would run", _joined(account.command), "cyan"),
             ("where", where.sentence, ""),
             *_rows("environment", _environment(account.environment)),
+            *prepared,
             *_rows("variables", [f"{name}={_short(value)}" for name, value in account.variables.items()] or ["none"]),
             *_rows("limits", [_limit(name, value) for name, value in account.limits.items()] or ["none"]),
             *_rows("defaults", _defaults(account, everything)),

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import sys
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runyard.cli.context import Root, RunId, connect
 from runyard.cli.outcome import say
+from runyard.cli.preparing import preparation_log, show_preparation
 from runyard.cli.terminal import Neutraliser
 
 if TYPE_CHECKING:
     from runyard.sdk.client import Client
-
-
-PREPARATION_LOG: Final = "azureml-logs/20_image_build_log.txt"
-"""Written only if a run could not be prepared; the name is the SDK's."""
 
 
 def register(app: typer.Typer) -> None:
@@ -45,8 +41,10 @@ def logs(
 def print_log(client: Client, run_id: str, *, follow: bool, offset: int = 0, attempt: int | None = None) -> int:
     """Write the log to stdout; returns how many bytes it had.
 
-    Of a run that failed before its script began, that is the log of its preparation.
+    Of a run that failed before its script began, that is the log of its preparation. What is done before the script
+    starts is told on stderr while it is followed.
     """
+    told = show_preparation(client, run_id, attempt) if follow and not offset else 0
     terminal = Neutraliser() if sys.stdout.isatty() else None
     size = 0
     shown = attempt
@@ -57,7 +55,7 @@ def print_log(client: Client, run_id: str, *, follow: bool, offset: int = 0, att
         size += len(piece.data)
         _write(piece.data, terminal)
     if not size and not offset:
-        prepared = _preparation(client, run_id, attempt)
+        prepared = preparation_log(client, run_id, attempt)[told if terminal is not None else 0 :]
         size = len(prepared)
         _write(prepared, terminal)
     if terminal is not None:
@@ -72,15 +70,6 @@ def _write(data: bytes, terminal: Neutraliser | None) -> None:
     else:
         sys.stdout.write(terminal.feed(data))
         sys.stdout.flush()
-
-
-def _preparation(client: Client, run_id: str, attempt: int | None) -> bytes:
-    """The log of a preparation that failed; empty if there is none."""
-    if PREPARATION_LOG not in {file["name"] for file in client.runs.files(run_id, attempt=attempt)}:
-        return b""
-    into = io.BytesIO()
-    client.runs.download(run_id, PREPARATION_LOG, into, attempt=attempt)
-    return into.getvalue()
 
 
 def _why_none(client: Client, run_id: str, offset: int) -> str:

@@ -15,6 +15,7 @@ from runyard.cli import (
     config,
     control,
     drain,
+    env,
     events,
     files,
     logs,
@@ -22,8 +23,11 @@ from runyard.cli import (
     outcome,
     queue,
     runs,
+    schedule,
+    secret,
     service,
     submit,
+    sweep,
     up,
     webhook,
     why,
@@ -85,9 +89,9 @@ def before_any_command(
     remember_root(root)
 
 
-for module in (up, drain, submit, runs, why, events, logs, control, files):
+for module in (up, drain, submit, runs, why, events, logs, control, files, sweep):
     module.register(app)
-for group in (config, compute, webhook, notify, queue):
+for group in (config, compute, env, secret, webhook, notify, schedule, queue):
     app.add_typer(group.app)
 service.register(app)
 

@@ -13,7 +13,7 @@ from runyard.cli.context import Json, Root, connect, pairs
 from runyard.cli.notify_show import print_deliveries, print_subscription, print_subscriptions
 from runyard.cli.outcome import say
 from runyard.cli.show import print_json
-from runyard.cli.webhook_add import snapshot_of
+from runyard.cli.webhook_add import stored_snapshot
 from runyard.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def add(  # noqa: PLR0913, PLR0917 - each is an option
             if url is not None or url_file is not None:
                 raise typer.BadParameter("say --url or --queue, and only one of them")
             if snapshot is not None:
-                given["snapshot"] = snapshot_of(client, snapshot)
+                given["snapshot"] = stored_snapshot(client, snapshot)
             if max_hops is not None:
                 filters["max_hops"] = max_hops
             body = _template(name, template, given, target_experiment)

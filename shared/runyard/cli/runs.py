@@ -8,6 +8,7 @@ import typer
 
 from runyard.cli.context import Json, Root, RunId, connect
 from runyard.cli.outcome import NOT_FOUND, say
+from runyard.cli.preparing import PREPARING, last_line
 from runyard.cli.show import age, between, figure, local_time, print_fields, print_json, print_table, shortened, size
 
 if TYPE_CHECKING:
@@ -108,13 +109,14 @@ def show(run: RunId, json: Json = False, root: Root = None) -> None:
     """Show a run: its status and why, its times and figures."""
     with connect(root) as client:
         found = client.runs.get(client.runs.resolve(run))
+        doing = last_line(client, found["runId"]) if found["status"] == PREPARING and not json else ""
     if json:
         print_json(found)
         return
-    _print_run(found)
+    _print_run(found, doing)
 
 
-def _print_run(run: RunDetails) -> None:
+def _print_run(run: RunDetails, doing: str) -> None:
     definition: dict[str, Any] = run["runDefinition"] or {}
     snapshot, source, error = run["snapshot"], run["source"], run["error"]
     from runyard.ports.gates import FAR  # noqa: PLC0415 - the ports, for this command only
@@ -127,6 +129,7 @@ def _print_run(run: RunDetails) -> None:
             ("name", run["displayName"]),
             ("status", run["status"]),
             ("reason", run["reason"]),
+            ("doing", doing),
             ("error", f"{error['errorClass']}: {error['message']}" if error else ""),
             ("waits", queue),
             ("target", run["target"] if run["target"] == run["compute"] else f"{run['target']} ({run['compute']})"),
@@ -184,6 +187,8 @@ def metrics(
         return
     for problem in values["problems"]:
         say(problem)
+    if values["params"]:
+        print_table(("PARAM", "VALUE"), [(shortened(name), value[:60]) for name, value in values["params"].items()])
     if not values["metrics"]:
         say(f"{found} has logged no metrics")
         return

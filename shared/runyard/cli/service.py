@@ -27,7 +27,8 @@ def prune(
         str | None, typer.Option(metavar="AGE", help="Remove the files of runs that ended longer ago.")
     ] = None,
     snapshots_older_than: Annotated[
-        str | None, typer.Option(metavar="AGE", help="Remove older snapshots that no unfinished run needs.")
+        str | None,
+        typer.Option(metavar="AGE", help="Remove older snapshots that no unfinished run, schedule or webhook needs."),
     ] = None,
     keep: Annotated[int | None, typer.Option(min=0, help="Keep the newest so many runs whatever their age.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import quote
@@ -23,6 +24,17 @@ PORT: Final = 7071
 """The port of Azure's Functions host on a developer's machine."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderRules:
+    """How the drop folder is watched."""
+
+    existing: bool = False
+    """Whether what lay there before the start mark is started too."""
+    polling: bool = False
+    interval: float = 1.0
+    """Seconds between scans."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("up")(up)
@@ -30,14 +42,37 @@ def register(app: typer.Typer) -> None:
 
 def up(
     root: Root = None,
+    ingest: Annotated[
+        str,
+        typer.Option(
+            metavar="new|existing", help="existing: also start what lay in the folder before the root was made."
+        ),
+    ] = "new",
+    poll: Annotated[
+        bool,
+        typer.Option(
+            "--poll", help="Scan the drop folder as well: for a mount that others write to, if not recognised."
+        ),
+    ] = False,
+    poll_interval: Annotated[
+        float,
+        typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time between scans of a drop folder that is shared."),
+    ] = 1.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
 ) -> None:
     """Serve a root on this machine, until interrupted.
 
     Watches its snapshots folder and its queues, and serves HTTP on loopback.
     """
+    if ingest not in {"new", "existing"}:
+        raise typer.BadParameter(f"--ingest is new or existing, and not {ingest[:30]!r}")
     folder = root_of(root)
-    with hosting(folder, port=port, console=print) as (host, services):
+    with hosting(
+        folder,
+        port=port,
+        console=print,
+        folder_rules=FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval),
+    ) as (host, services):
         code = services.one_time_code or ""
         print(f"root    {folder}")
         print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
@@ -49,7 +84,9 @@ def up(
 
 
 @contextmanager
-def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Iterator[tuple[Host, Services]]:
+def hosting(
+    folder: Path, *, port: int = 0, console: Print | None = None, folder_rules: FolderRules | None = None
+) -> Iterator[tuple[Host, Services]]:
     """Play host for a root until the end of the block; jobs go on after that.
 
     Raises:
@@ -58,7 +95,7 @@ def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Ite
     """
     from runyard.api.service import own_version  # noqa: PLC0415 - FastAPI
     from runyard.host import Host, HostLock, HostOptions  # noqa: PLC0415
-    from runyard.reconcile import is_known  # noqa: PLC0415
+    from runyard.reconcile import DROP_CONTAINER, is_known  # noqa: PLC0415
     from runyard.services import install, open_embedded  # noqa: PLC0415
 
     lock = HostLock(folder)
@@ -75,7 +112,18 @@ def hosting(folder: Path, *, port: int = 0, console: Print | None = None) -> Ite
     def known(container: str, name: str, etag: str, modified: float) -> bool:
         return is_known(services.ports, container, name, etag, modified)
 
-    options = HostOptions(port=port, known=known, console=console, version=own_version())
+    mark = services.ports.marks.get(DROP_CONTAINER)
+    rules = folder_rules or FolderRules()
+    since = 0.0 if rules.existing or mark is None else mark.since
+    options = HostOptions(
+        port=port,
+        known=known,
+        since=since,
+        polling=rules.polling,
+        interval=rules.interval,
+        console=console,
+        version=own_version(),
+    )
     host = Host(services.ports, folder, services.token, options=options, lock=lock)
     try:
         services.take_over()

@@ -11,7 +11,8 @@ import typer
 from runyard.cli.context import Json, Root, connect, seconds
 from runyard.cli.outcome import say
 from runyard.cli.show import local_time, print_fields, print_json, print_table, span
-from runyard.cli.webhook_add import SecretFile, add, example_lines, given_secret, reached
+from runyard.cli.webhook_add import add, example_lines, given_secret, reached
+from runyard.cli.webhook_options import SecretFile
 from runyard.errors import ConfigError
 from runyard.events.signatures import new_secret
 
@@ -197,7 +198,7 @@ def _print_trial(found: WebhookTestShape) -> None:
                 ("event", f"{each['eventId']} {each['type']}".rstrip()),
                 ("outcome", each["outcome"]),
                 ("run", each["runId"] or ""),
-                ("submission", json_module.dumps(asked, indent=2) if asked else ""),
+                ("submission", json_module.dumps(asked) if asked else ""),
             ]
         )
 
@@ -215,7 +216,7 @@ def _definition(found: WebhookShape, url: str) -> list[tuple[str, str]]:
         ("events", ", ".join(found["events"]) or "all"),
         ("subject", subject if len(subject) > 1 else ""),
         ("handshake", "open: answered without the secret" if found["openHandshake"] else ""),
-        ("secrets", "; ".join(f"{each['id']} {_until(each)}" for each in found["secrets"])),
+        ("secrets", "; ".join(f"{each['id']} until {_until(each)}" for each in found["secrets"])),
         ("starts", "the run of the blob" if found["blobDrops"] else json_module.dumps(submission)),
         ("created", local_time(found["createdTimeUtc"])),
     ]
@@ -226,7 +227,7 @@ def _deliveries(found: WebhookShape) -> list[tuple[str, str]]:
     refusal = f"{local_time(count['lastRefusedTimeUtc'])}: {count['lastRefusal']}" if count["refused"] else ""
     return [
         ("since", f"{local_time(count['sinceTimeUtc'])}, when the host started"),
-        ("deliveries", f"{count['accepted']} taken, {count['runs']} runs started, {count['refused']} refused"),
+        ("deliveries", f"taken {count['accepted']}, runs started {count['runs']}, refused {count['refused']}"),
         ("last taken", local_time(count["lastAcceptedTimeUtc"])),
         ("last refused", refusal),
         ("last handshake", local_time(count["lastHandshakeTimeUtc"])),

@@ -4,95 +4,48 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from runyard.cli import webhook_options as options
 from runyard.cli.context import Json, Root, Runconfig, Target, connect, pairs, seconds
 from runyard.cli.outcome import say
 from runyard.cli.show import print_json
 from runyard.cli.up import PORT
 from runyard.errors import ConfigError
-from runyard.events.signatures import ALGORITHMS, ENCODINGS, SCHEMES, SIGNATURE_HEADER, TIMESTAMP_HEADER, new_secret
+from runyard.events.signatures import new_secret
 
 if TYPE_CHECKING:
     from runyard.api.shapes import WebhookShape
     from runyard.sdk.client import Client
 
-SECRET: Final = "RUNYARD_WEBHOOK_SECRET"  # noqa: S105 - the variable's name
-"""The variable from which ``add`` and ``rotate`` take the secret when it is set."""
-KINDS: Final = "github, hmac, cloudevents or eventgrid"
-
-SecretFile = Annotated[
-    Path | None, typer.Option(help=f"Holds the secret; else {SECRET}, else one is made and shown once.")
-]
-
 
 def add(  # noqa: PLR0913, PLR0917 - each is an option
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Part of the URL: lower-case letters, digits, '-'.")],
-    snapshot: Annotated[
-        str | None, typer.Option(metavar="DIR|ZIP", help="What to run: uploaded now, or container/name.")
-    ] = None,
-    experiment: Annotated[
-        str | None, typer.Option(help="The runs' experiment.", show_default="the webhook's name")
-    ] = None,
-    kind: Annotated[str, typer.Option(help=f"Who sends: {KINDS}.")] = "github",
+    name: options.NewName,
+    snapshot: options.Snapshot = None,
+    experiment: options.Experiment = None,
+    kind: options.Kind = "github",
     runconfig: Runconfig = None,
     target: Target = None,
-    arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An argument; {/pointer} takes a value of the payload: --arg=--alpha={/client_payload/alpha}."
-        ),
-    ] = None,
-    tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A tag; pointers as in --arg.")] = None,
-    event: Annotated[list[str] | None, typer.Option(help="Only this event, such as push. Repeat.")] = None,
-    event_type: Annotated[
-        list[str] | None, typer.Option("--type", help="The same, for event types of cloudevents and eventgrid. Repeat.")
-    ] = None,
-    subject_prefix: Annotated[str | None, typer.Option(help="Only events whose subject begins so.")] = None,
-    subject_suffix: Annotated[str | None, typer.Option(help="Only events whose subject ends so.")] = None,
-    scheme: Annotated[
-        str | None,
-        typer.Option(
-            help=f"How deliveries of hmac and cloudevents are signed: {', '.join(SCHEMES)}.",
-            show_default="timestamped for hmac; cloudevents and eventgrid show the secret in a header",
-        ),
-    ] = None,
-    signature_header: Annotated[
-        str | None, typer.Option(help="Holds the signature.", show_default=SIGNATURE_HEADER)
-    ] = None,
-    timestamp_header: Annotated[
-        str | None, typer.Option(help="Holds its time in seconds.", show_default=TIMESTAMP_HEADER)
-    ] = None,
-    algorithm: Annotated[
-        str | None, typer.Option(help=f"{' or '.join(ALGORITHMS)}.", show_default=ALGORITHMS[0])
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help=f"{' or '.join(ENCODINGS)}.", show_default=ENCODINGS[0])] = None,
-    tolerance: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DURATION", help="How far a signature's time may be from ours, either way.", show_default="300s"
-        ),
-    ] = None,
-    id_header: Annotated[str | None, typer.Option(help="Of hmac: holds a delivery's identity.")] = None,
-    id_pointer: Annotated[
-        str | None, typer.Option(metavar="/POINTER", help="Of hmac: where the payload has its identity.")
-    ] = None,
-    secret_header: Annotated[
-        str | None,
-        typer.Option(
-            help="Shows the secret of cloudevents and eventgrid; Authorization: Bearer does too.",
-            show_default="X-Runyard-Key",
-        ),
-    ] = None,
-    open_handshake: Annotated[
-        bool, typer.Option("--open-handshake", help="Answer a handshake without the secret; deliveries need it still.")
-    ] = False,
-    blob_drops: Annotated[
-        bool, typer.Option("--blob-drops", help="Of eventgrid: run each zip that a BlobCreated event tells of.")
-    ] = False,
-    secret_file: SecretFile = None,
+    arg: options.Arg = None,
+    tag: options.Tag = None,
+    event: options.Event = None,
+    event_type: options.EventType = None,
+    subject_prefix: options.SubjectPrefix = None,
+    subject_suffix: options.SubjectSuffix = None,
+    scheme: options.Scheme = None,
+    signature_header: options.SignatureHeader = None,
+    timestamp_header: options.TimestampHeader = None,
+    algorithm: options.Algorithm = None,
+    encoding: options.Encoding = None,
+    tolerance: options.Tolerance = None,
+    id_header: options.IdHeader = None,
+    id_pointer: options.IdPointer = None,
+    secret_header: options.SecretHeader = None,
+    open_handshake: options.OpenHandshake = False,
+    blob_drops: options.BlobDrops = False,
+    secret_file: options.SecretFile = None,
     json: Json = False,
     root: Root = None,
 ) -> None:
@@ -100,17 +53,10 @@ def add(  # noqa: PLR0913, PLR0917 - each is an option
     given = given_secret(secret_file)
     secret = given or new_secret(scheme or "")
     submission = _submission(name, experiment, runconfig, target, arg, tag)
-    if (snapshot is None) != blob_drops:
-        raise typer.BadParameter(
-            "--snapshot says what to run; with --blob-drops each event does, and one of the two is needed"
-        )
-    if blob_drops and len(submission) > 1:
-        raise typer.BadParameter(
-            "with --blob-drops the zip says what runs; leave out --runconfig, --target, --arg and --tag"
-        )
+    _check_choice(snapshot, blob_drops, submission)
     with connect(root) as client:
         if snapshot is not None:
-            submission["snapshot"] = snapshot_of(client, snapshot)
+            submission["snapshot"] = stored_snapshot(client, snapshot)
         found = client.webhooks.add(
             name,
             secret=secret,
@@ -132,13 +78,29 @@ def add(  # noqa: PLR0913, PLR0917 - each is an option
             open_handshake=open_handshake,
         )
         host = client.url
+    _tell(found, host, None if given else secret, as_json=json)
+
+
+def _check_choice(snapshot: str | None, blob_drops: bool, submission: dict[str, Any]) -> None:
+    if (snapshot is None) != blob_drops:
+        raise typer.BadParameter(
+            "--snapshot says what to run; with --blob-drops each event does, and one of the two is needed"
+        )
+    if blob_drops and len(submission) > 1:
+        raise typer.BadParameter(
+            "with --blob-drops the zip says what runs; leave out --runconfig, --target, --arg and --tag"
+        )
+
+
+def _tell(found: WebhookShape, host: str, made: str | None, *, as_json: bool) -> None:
+    """Print the webhook, and the secret if it was made here."""
     url = reached(host, found)
-    if json:
-        print_json({**found, "url": url} | ({} if given else {"secret": secret}))
+    if as_json:
+        print_json({**found, "url": url} | ({} if made is None else {"secret": made}))
         return
     print(f"url     {url}")
-    if not given:
-        print(f"secret  {secret}")
+    if made is not None:
+        print(f"secret  {made}")
         say(f"the secret is shown this once; give it to the sender, for {_what_for(found)}")
     for line in example_lines(found, host):
         say(line)
@@ -151,7 +113,7 @@ def given_secret(file: Path | None) -> str | None:
         if not text:
             raise ConfigError(f"{file} is empty; put the secret into it")
         return text
-    return os.environ.get(SECRET) or None
+    return os.environ.get(options.SECRET) or None
 
 
 def reached(host: str, found: WebhookShape) -> str:
@@ -191,8 +153,8 @@ def _submission(
     return submission
 
 
-def snapshot_of(client: Client, text: str) -> object:
-    """What a submission names: uploaded if it is here, else a reference."""
+def stored_snapshot(client: Client, text: str) -> object:
+    """The reference to a snapshot: of a directory or zip that is uploaded here, or ``container/name`` as it is."""
     from runyard.sdk.submitting import reference  # noqa: PLC0415 - pathspec and what it brings
 
     path = Path(text)

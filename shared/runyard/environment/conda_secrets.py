@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-MASK: Final = "********"
+from runyard.runner.sealed import MASK
+
+__all__ = ["MASK", "mask_url_credentials", "shown"]
 
 _USER: Final = re.compile(
     # A password may hold a '/', which no URL allows and authors write all the same; a port is not a password.

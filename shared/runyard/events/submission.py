@@ -85,6 +85,11 @@ class Submission(BaseModel):
         max_length=100,
         description="Added to the run configuration's. Not PATH, LD_*, PYTHON*, AZUREML_* or RUNYARD_*.",
     )
+    secret_variables: tuple[Name, ...] = Field(
+        (),
+        max_length=100,
+        description="Names of variables, the run configuration's among them, whose values are secret whatever they are called.",
+    )
     tags: dict[Label, Label] = Field(default_factory=dict, max_length=50, description="Shown with the run.")
     priority: int = Field(0, ge=-100, le=100, description="Higher goes first; equal ones by age.")
     display_name: Label = Field("", description="Shown instead of the run's id.")

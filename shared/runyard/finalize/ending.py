@@ -13,7 +13,7 @@ from runyard.dispatch.notes import untold
 from runyard.dispatch.slots import entry_of
 from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_finished, wake_for_next
 from runyard.errors import ConflictError
-from runyard.finalize.logged import RUNS, read_logged
+from runyard.finalize.logged import DISPLAY_NAME, RUNS, read_logged
 from runyard.finalize.outcomes import Again, another_attempt, failure_of, final, story
 from runyard.ports import Compute, Ended, Ports, Slot
 from runyard.runs.deadlines import deadline
@@ -159,6 +159,8 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
         log_complete=seen.log_complete,
         metrics=logged.metrics,
         tags={**run.tags, **logged.tags},
+        properties={**run.properties, **logged.properties},
+        display_name=logged.properties.get(DISPLAY_NAME) or run.display_name,
         claimed_until=None,
         **_UNSEEN,
     )

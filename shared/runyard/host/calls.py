@@ -8,6 +8,7 @@ import logging
 from runyard.errors import RunyardError
 from runyard.host.app import Served
 from runyard.host.bindings import InvocationContext
+from runyard.runconfig.redact import redacted_text
 
 log = logging.getLogger("runyard.host")
 
@@ -24,10 +25,10 @@ def invoke(served: Served, value: object) -> None:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line: our own sentence, else the type and what it says."""
+    """An error in one line: our own sentence, else the type and what it says. It goes to the log and to dead letters."""
     if isinstance(error, RunyardError):
-        return error.message
-    text = " ".join(str(error).split())
+        return redacted_text(error.message)
+    text = redacted_text(" ".join(str(error).split()))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 

@@ -21,7 +21,7 @@ from runyard.host.app import EVENT, QUEUE, TIMER, FunctionApp, find_app, load_ap
 from runyard.host.arrivals import Known
 from runyard.host.console import ConsoleHandler, Print
 from runyard.host.events import EventDelivery
-from runyard.host.folder import FolderWatch
+from runyard.host.folder import POLL, FolderWatch
 from runyard.host.lock import HostInfo, HostLock
 from runyard.host.rota import Rota
 from runyard.host.timers import Timer, TimerMemory
@@ -51,10 +51,14 @@ class HostOptions:
     """0 for any free one."""
     known: Known = _never_known
     """Whether a snapshot found at the start has been dealt with before."""
+    since: float = 0.0
+    """The start mark of the folder: what came before it is left alone at the start."""
     console: Print | None = None
     """Prints one line per event, if given."""
     polling: bool = False
-    """Whether to scan the folder every second even where the system could tell of changes."""
+    """Whether to scan the folder even where the system tells of changes."""
+    interval: float = POLL
+    """Seconds between scans of the folder, where there are any."""
     grace: float = 10.0
     """Seconds that calls in flight have at the stop."""
     version: str = ""
@@ -198,7 +202,13 @@ class Host:
                 delivery.deliver(blob, f"file://{quote(str(base / blob.name))}")
 
             parts.folder = FolderWatch(
-                self._root / SNAPSHOTS, emit=emit, known=options.known, clock=clock, polling=options.polling
+                self._root / SNAPSHOTS,
+                emit=emit,
+                known=options.known,
+                clock=clock,
+                since=options.since,
+                polling=options.polling,
+                interval=options.interval,
             )
         if app.asgi is not None:
             parts.web = WebServer(app.asgi, port=options.port, grace=options.grace)

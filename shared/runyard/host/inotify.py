@@ -10,10 +10,17 @@ from typing import Final
 
 from inotify_simple import Event, INotify, flags
 
-from runyard.host.arrivals import Arrivals, is_hidden, is_snapshot_name, walk
+from runyard.host.arrivals import Arrivals, is_hidden, is_snapshot_name
 
 _FOLDER: Final = (
-    flags.CLOSE_WRITE | flags.MOVED_TO | flags.MOVED_FROM | flags.CREATE | flags.DELETE_SELF | flags.ONLYDIR
+    flags.CLOSE_WRITE
+    | flags.MOVED_TO
+    | flags.MOVED_FROM
+    | flags.CREATE
+    | flags.DELETE
+    | flags.ATTRIB
+    | flags.DELETE_SELF
+    | flags.ONLYDIR
 )
 _PARENT: Final = flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.ONLYDIR
 _CAME: Final = flags.CREATE | flags.MOVED_TO
@@ -51,10 +58,9 @@ class TreeWatch:
         """Watch no more."""
         self._inotify.close()
 
-    def scan(self, *, starting: bool = False) -> None:
-        """Watch every folder and look at every file."""
-        there = set(self._scan("", starting=starting))
-        self._arrivals.forget_missing(there)
+    def scan(self, *, watched: bool = True) -> None:
+        """Watch every folder and look at every file, as at the start; see :meth:`Arrivals.scan`."""
+        self._arrivals.scan("", self._enter, starting=watched, watched=watched)
 
     def handle(self) -> None:
         """Deal with what has happened since the last call.
@@ -87,19 +93,23 @@ class TreeWatch:
             self._arrivals.closed(name)
         elif event.mask & flags.CREATE:
             self._arrivals.created(name)
+        elif event.mask & (flags.DELETE | flags.MOVED_FROM):
+            self._arrivals.forget(name)
+        elif event.mask & flags.ATTRIB and name in self._arrivals.unreadable:
+            self._arrivals.closed(name)  # it may be readable now
 
     def _folder_moved(self, event: Event, name: str) -> None:
         if event.mask & _CAME:
-            self._scan(name, starting=False)
+            self._scan(name)
         elif event.mask & flags.MOVED_FROM:
             self._forget(name)
+        elif event.mask & flags.ATTRIB and name in self._arrivals.unreadable:
+            self._arrivals.unreadable.discard(name)
+            self._scan(name)
 
-    def _scan(self, start: str, *, starting: bool) -> list[str]:
+    def _scan(self, start: str) -> None:
         # The watch comes first, so that a file is either there when the folder is read or closed later.
-        names = list(walk(self._root, start, self._enter, self._arrivals.tell))
-        for name in names:
-            self._arrivals.found(name, starting=starting)
-        return names
+        self._arrivals.scan(start, self._enter, starting=False)
 
     def _enter(self, folder: str) -> bool:
         # The watched folder itself may be a link to another disk; below it links are not followed.
@@ -111,7 +121,7 @@ class TreeWatch:
                 return False
             if error.errno == errno.ENOSPC:
                 raise WatchLimitError("fs.inotify.max_user_watches is reached") from None
-            self._arrivals.tell(folder, f"cannot be watched ({error.strerror}); make it a readable folder")
+            self._arrivals.missed(folder, f"cannot be watched ({error.strerror}); make it a readable folder")
             return False
         self._paths[wd] = folder
         return True

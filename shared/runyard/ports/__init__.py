@@ -11,8 +11,11 @@ from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.courier import Courier, Parcel, Receipt
 from runyard.ports.deliveries import Delivery, DeliveryStore, Try
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
+from runyard.ports.kept import kept_of, user_secret
+from runyard.ports.marks import MarkStore, StartMark
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
+from runyard.ports.schedules import Schedule, ScheduleStore, Skipped
 from runyard.ports.secrets import Secrets
 from runyard.ports.subscriptions import Subscription, SubscriptionStore
 from runyard.ports.target import (
@@ -49,6 +52,7 @@ __all__ = [
     "Gates",
     "Job",
     "LogChunk",
+    "MarkStore",
     "Message",
     "Observation",
     "Page",
@@ -60,8 +64,12 @@ __all__ = [
     "Receipt",
     "RunStore",
     "Running",
+    "Schedule",
+    "ScheduleStore",
     "Secrets",
+    "Skipped",
     "Slot",
+    "StartMark",
     "Subscription",
     "SubscriptionStore",
     "TargetContext",
@@ -72,4 +80,6 @@ __all__ = [
     "Webhook",
     "WebhookSecret",
     "WebhookStore",
+    "kept_of",
+    "user_secret",
 ]

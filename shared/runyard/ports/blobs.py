@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Final, Protocol
 
 MAX_PART: Final = 64 << 20
@@ -21,6 +21,14 @@ class BlobInfo:
     etag: str
     size: int
     modified: float
+    """When it was written, as its store says; a copy may keep the time of what it was copied from."""
+    changed: float = field(default=0.0, compare=False)
+    """When it came to its name, where the store can tell: a file that was moved or copied in may be older than that."""
+
+    @property
+    def came(self) -> float:
+        """When it came, as far as can be known."""
+        return max(self.modified, self.changed)
 
 
 class BlobReader(Protocol):

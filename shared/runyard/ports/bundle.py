@@ -10,8 +10,10 @@ from runyard.ports.computes import ComputeStore
 from runyard.ports.courier import Courier
 from runyard.ports.deliveries import DeliveryStore
 from runyard.ports.gates import Gates
+from runyard.ports.marks import MarkStore
 from runyard.ports.queue import Queue
 from runyard.ports.runs import RunStore
+from runyard.ports.schedules import ScheduleStore
 from runyard.ports.secrets import Secrets
 from runyard.ports.subscriptions import SubscriptionStore
 from runyard.ports.target import Targets
@@ -28,6 +30,8 @@ class Ports:
     blobs: BlobStore
     computes: ComputeStore
     webhooks: WebhookStore
+    schedules: ScheduleStore
+    marks: MarkStore
     subscriptions: SubscriptionStore
     deliveries: DeliveryStore
     courier: Courier

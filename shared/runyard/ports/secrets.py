@@ -25,6 +25,10 @@ class Secrets(Protocol):
         """The names, sorted; never the values."""
         ...
 
+    def changed(self, name: str) -> float | None:
+        """When it was last set, in seconds since the epoch; ``None`` if it is not there."""
+        ...
+
     def remove(self, name: str) -> bool:
         """Remove; whether it was there."""
         ...

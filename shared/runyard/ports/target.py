@@ -158,6 +158,9 @@ class ComputeTarget(Protocol):
     def plan(self, job: Job) -> Plan:
         """Make the exact request. Pure: no I/O, the same job gives the same plan.
 
+        The run's ``spec`` shows its secrets masked, and so does the plan. ``submit`` reads them: ``kept_of(secrets, run.secret, run.id)``
+        has what belongs into the spec, by JSON pointers, and ``user_secret`` what ``spec.secrets`` names.
+
         Raises:
             UnsupportedError: if the job asks for what this kind cannot do, in one sentence.
         """

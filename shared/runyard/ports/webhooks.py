@@ -43,6 +43,8 @@ class Webhook:
     """Of ``hmac``: a JSON pointer to a delivery's identity in its payload."""
     submission: dict[str, object] = field(default_factory=dict)
     """The submission that an event makes; texts may hold JSON pointers into the payload: ``--alpha={/alpha}``."""
+    template_secret: str = ""
+    """The name of the secret that has what ``submission`` shows masked; empty if that is nothing."""
     events: tuple[str, ...] = ()
     """The events (``X-GitHub-Event``) or event types that start a run; empty = every one."""
     subject_prefix: str = ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
 from runyard.ports import Clock, Compute, Gate, Ports, Query
 from runyard.ports.deliveries import DEAD, PENDING
 from runyard.ports.queue import COUNTED, DEAD_LETTERS
+from runyard.reconcile.alarm import Alarm, lasting, many
+from runyard.reconcile.schedules import of_schedules
 from runyard.runs.model import Run
 from runyard.runs.states import CANCEL_REQUESTED, State
 
@@ -36,18 +37,6 @@ GONE: Final = 120.0
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alarm:
-    """Something that does not mend itself."""
-
-    name: str
-    """Which: the same words for as long as it lasts."""
-    detail: str
-    """What was found."""
-    fix: str
-    """What to do."""
-
-
 def alarms(ports: Ports, supervised: Callable[[], bool] | None = None) -> Sequence[Alarm]:
     """Everything that is amiss now.
 
@@ -61,7 +50,7 @@ def alarms(ports: Ports, supervised: Callable[[], bool] | None = None) -> Sequen
         if compute is not None:
             found += [*_watching(ports, gate), *_dispatching(ports, gate), *_refusing(ports, gate)]
             found += _unsupervised(ports, compute, gate, supervised)
-    return [*found, *_draining(ports), *_silent(ports), *_never_accepted(ports), *_untold(ports)]
+    return [*found, *_draining(ports), *_silent(ports), *_never_accepted(ports), *of_schedules(ports), *_untold(ports)]
 
 
 def _dead_letters(ports: Ports) -> Iterator[Alarm]:
@@ -74,7 +63,7 @@ def _dead_letters(ports: Ports) -> Iterator[Alarm]:
     oldest = ports.clock.now() - min((letter.enqueued for letter in letters), default=ports.clock.now())
     yield Alarm(
         name="dead letters",
-        detail=f"{_many(count, 'message')} of {', '.join(sources)} could not be handled, the oldest {lasting(oldest)} ago",
+        detail=f"{many(count, 'message')} of {', '.join(sources)} could not be handled, the oldest {lasting(oldest)} ago",
         fix=f"look with `runyard queue peek {BURIED}`, send again with `runyard queue redrive`",
     )
 
@@ -98,9 +87,9 @@ def _watching(ports: Ports, gate: Gate) -> Iterator[Alarm]:
         # A dispatcher takes slots, plans, and only then arms the watch: nothing is amiss meanwhile.
         if now - min((slot.taken for slot in ports.gates.slots(gate.compute)), default=now) <= LATE_WATCH:
             return
-        detail = f"{_many(gate.taken, 'run')} on {gate.compute}, and no poll is planned"
+        detail = f"{many(gate.taken, 'run')} on {gate.compute}, and no poll is planned"
     elif (late := now - gate.next_at) > LATE_WATCH:
-        detail = f"{_many(gate.taken, 'run')} on {gate.compute}, not polled for {lasting(late)} beyond the time"
+        detail = f"{many(gate.taken, 'run')} on {gate.compute}, not polled for {lasting(late)} beyond the time"
     else:
         return
     yield Alarm(
@@ -120,7 +109,7 @@ def _dispatching(ports: Ports, gate: Gate) -> Iterator[Alarm]:
     if late > LATE_DISPATCH and now - taken_last > LATE_DISPATCH:
         yield Alarm(
             name=f"dispatch to {gate.compute} overdue",
-            detail=f"{_many(gate.waiting, 'run')} waiting for {lasting(late)} beside {gate.limit - gate.taken} free slots",
+            detail=f"{many(gate.waiting, 'run')} waiting for {lasting(late)} beside {gate.limit - gate.taken} free slots",
             fix="start a host with `runyard up`; if one runs, its log says what keeps it from starting them",
         )
 
@@ -158,7 +147,7 @@ def _unsupervised(ports: Ports, compute: Compute, gate: Gate, supervised: Callab
     if count:
         yield Alarm(
             name="supervisor gone",
-            detail=f"{_many(count, 'run')} on {gate.compute}, and no process looks after their scripts",
+            detail=f"{many(count, 'run')} on {gate.compute}, and no process looks after their scripts",
             fix="start a host with `runyard up`: it starts the next supervisor, which finds the scripts again",
         )
 
@@ -183,7 +172,7 @@ def _silent(ports: Ports) -> Iterator[Alarm]:
         first = silent[0]
         yield Alarm(
             name="runs not responding",
-            detail=f"{_many(len(silent), 'run')} unheard of for over an hour, {first.id} for {lasting(now - first.since)}",
+            detail=f"{many(len(silent), 'run')} unheard of for over an hour, {first.id} for {lasting(now - first.since)}",
             fix=f"see `runyard why {first.id}`; once its compute is known to be gone, `runyard cancel {first.id} --force`",
         )
 
@@ -196,7 +185,7 @@ def _never_accepted(ports: Ports) -> Iterator[Alarm]:
         oldest = runs[-1]
         yield Alarm(
             name="runs not accepted",
-            detail=f"{_many(len(runs), 'run')} not read for over 5 minutes, {oldest.id} for {lasting(now - oldest.created)}",
+            detail=f"{many(len(runs), 'run')} not read for over 5 minutes, {oldest.id} for {lasting(now - oldest.created)}",
             fix=f"see `runyard why {oldest.id}`; without a host, `runyard up` goes on",
         )
 
@@ -211,13 +200,13 @@ def _untold(ports: Ports) -> Iterator[Alarm]:
             last = ports.deliveries.list(each.name, DEAD, most=1)
             yield Alarm(
                 name=f"{each.name} was not told",
-                detail=f"{_many(dead, 'ending')} could not be delivered: {last[0].error if last else 'no reason given'}",
+                detail=f"{many(dead, 'ending')} could not be delivered: {last[0].error if last else 'no reason given'}",
                 fix=f"mend the receiver (`runyard notify test {each.name}`), then `runyard notify redrive {each.name}`",
             )
         if each.paused and pending:
             yield Alarm(
                 name=f"{each.name} is paused",
-                detail=f"{_many(pending, 'ending')} kept for it: {each.paused_reason or 'no reason given'}",
+                detail=f"{many(pending, 'ending')} kept for it: {each.paused_reason or 'no reason given'}",
                 fix=f"send them with `runyard notify resume {each.name}`, or `runyard notify remove {each.name}`",
             )
 
@@ -246,15 +235,3 @@ class AlarmLog:
             log.error("%s: %s; %s", alarm.name, alarm.detail, alarm.fix, extra=extra)
         for name in over:
             log.info("%s: over", name, extra={"action": "alarm cleared", "alarm": name})
-
-
-def lasting(seconds: float) -> str:
-    """A duration in words, in its largest unit: ``3 hours``."""
-    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if seconds >= 2 * length:
-            return f"{int(seconds // length)} {unit}s"
-    return f"{max(int(seconds), 0)} s"
-
-
-def _many(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"

@@ -6,8 +6,9 @@ import hashlib
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final
 
 from runyard.finalize.ending import RUNS
@@ -60,6 +61,8 @@ class _Removal:
             return
         attempts = self.ports.runs.attempts(run.id)
         self.ports.runs.delete(run.id, at=buried_at(run, self.ports.clock.now()))
+        if run.secret:
+            self.ports.secrets.remove(run.secret)
         forget_registers(self.ports, run, attempts)
 
     def blob(self, container: str, name: str, size: int) -> None:
@@ -77,7 +80,7 @@ def prune(
     keep: int | None = None,
     dry_run: bool = False,
 ) -> PruneReport:
-    """Remove ended runs, files of ended runs, snapshots that no unfinished run needs, and tombstones of long ago.
+    """Remove ended runs, files of ended runs, snapshots that no unfinished run, schedule or webhook needs, and tombstones of long ago.
 
     Args:
         ports: The outside.
@@ -108,11 +111,18 @@ def prune(
     return report
 
 
-def _asked_snapshot(run: Run) -> str:
-    asked = run.request.get("snapshot")
+def _asked_snapshot(request: Mapping[str, object]) -> str:
+    asked = request.get("snapshot")
     if isinstance(asked, dict):
         return f"{asked.get('container')}/{asked.get('name')}"
     return str(asked)
+
+
+def _standing(ports: Ports) -> Iterator[str]:
+    """The snapshots that schedules and webhooks submit, also those that are paused."""
+    submissions = [each.submission for each in ports.schedules.list()]
+    submissions += [each.submission for each in ports.webhooks.list()]
+    yield from map(_asked_snapshot, submissions)
 
 
 def _all_runs(ports: Ports, query: Query) -> Iterator[Run]:
@@ -125,7 +135,7 @@ def _all_runs(ports: Ports, query: Query) -> Iterator[Run]:
 
 
 class _Needed:
-    """The snapshots of runs that have not ended, 8 bytes for each: two that look alike here only keep one too many."""
+    """The snapshots that are needed still, 8 bytes for each: two that look alike here only keep one too many."""
 
     def __init__(self, uris: Iterable[str]) -> None:
         self._marks = array("Q", sorted(array("Q", map(_mark, uris))))
@@ -142,7 +152,8 @@ def _mark(uri: str) -> int:
 def _prune_snapshots(removal: _Removal, before: float) -> None:
     unfinished = frozenset({CANCEL_REQUESTED, *map(str, set(State) - ENDINGS)})
     runs = _all_runs(removal.ports, Query(statuses=unfinished, limit=PAGE))
-    needed = _Needed(run.snapshot.uri if run.snapshot is not None else _asked_snapshot(run) for run in runs)
+    of_runs = (run.snapshot.uri if run.snapshot is not None else _asked_snapshot(run.request) for run in runs)
+    needed = _Needed(chain(of_runs, _standing(removal.ports)))
     for container in SNAPSHOT_CONTAINERS:
         after: str | None = None
         while page := removal.ports.blobs.list(container, after=after, limit=PAGE):

@@ -10,7 +10,7 @@ from runyard.errors import RunconfigError, UnsupportedError
 from runyard.runconfig.meaning import Meaning, meaning
 from runyard.runconfig.model import RunConfiguration
 from runyard.runconfig.paths import inside
-from runyard.runconfig.redact import masked
+from runyard.runconfig.redact import is_stored_name, masked
 from runyard.runconfig.surroundings import container_of, environment_of, no_files
 from runyard.runs.model import JobSpec
 
@@ -56,6 +56,7 @@ def job_spec(
         framework=meant.framework,
         interpreter=config.environment.python.interpreter_path.strip() or DEFAULT_INTERPRETER,
         environment_variables=_variables(config, environment_variables or {}),
+        secrets=_secrets(config, environment_variables or {}),
         environment=environment_of(config, files),
         container=container_of(config, meant),
         max_duration=config.max_run_duration_seconds,
@@ -136,3 +137,16 @@ def _variables(config: RunConfiguration, instead: Mapping[str, str]) -> dict[str
         if fault := fault_of_name(name):
             raise RunconfigError(f"the event's environmentVariables: {name[:60]!r} {fault}")
     return {**variables, **instead}
+
+
+def _secrets(config: RunConfiguration, instead: Mapping[str, str]) -> dict[str, str]:
+    """The variables that get a stored secret: what the event sets itself does not."""
+    for variable, name in config.runyard.secrets.items():
+        if fault := fault_of_name(variable):
+            raise RunconfigError(f"{config.source}: runyard.secrets has the variable {variable[:60]!r}, which {fault}")
+        if not is_stored_name(name):
+            raise RunconfigError(
+                f"{config.source}: runyard.secrets.{variable[:60]} is not the name of a secret: 1 to 100 lower-case letters, digits or '-'; "
+                "`runyard secret set NAME` keeps the value, and here stands the name"
+            )
+    return {variable: name for variable, name in config.runyard.secrets.items() if variable not in instead}

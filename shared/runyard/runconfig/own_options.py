@@ -44,3 +44,7 @@ class RunyardOptions:
     """What becomes of an environment's old versions and names that are not there any more: ``nearest`` or ``exact``."""
     image_map: dict[str, str] = option(dict, key="image_map", keys=("images",))
     """From a base image to the one that is used instead."""
+    secret_variables: list[str] = option(list, key="secret_variables")
+    """Environment variables whose values are secret whatever they are called."""
+    secrets: dict[str, str] = option(dict)
+    """From an environment variable to the name of the secret that the service keeps, and puts into it when the run starts."""

@@ -9,8 +9,9 @@ them, and by their own form.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any, Final
 
 from runyard.environment import conda_secrets
@@ -19,6 +20,16 @@ from runyard.runconfig.secret_names import is_secret_name
 
 MASK: Final = conda_secrets.MASK
 
+OWN: Final = "runyard"
+"""Our own key of a run configuration."""
+MARKING: Final = "secretvariables"
+"""Under this (in any spelling), a run configuration's ``runyard`` and a submission name the variables that are secret."""
+STORED_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+"""Of a secret that the service keeps for its users: Key Vault's rule, which does not tell upper from lower case, with room for our
+prefix."""
+
+_LONGEST_KEY: Final = 40
+"""Characters; those that matter here are shorter, in any spelling."""
 _LONG: Final = 1 << 11
 """Characters from which on URLs are looked for word by word: what a credential in one may be spelled like takes its time."""
 
@@ -54,16 +65,37 @@ _IN_STORAGE: Final = re.compile(r"\b((?:wasbs?|abfss?)://[^\s@:/]+)@", re.IGNORE
 _AT: Final = "\ue000"
 
 
-def redacted(document: object) -> object:
-    """A copy in which every secret is masked: values under a name that tells of one, and secrets inside other texts."""
+def redacted(document: object, marked: Iterable[str] = ()) -> object:
+    """A copy in which every secret is masked: values under a name that tells of one, and secrets inside other texts.
+
+    Args:
+        document: Plain values.
+        marked: Names of environment variables that are secret whatever they are called, beside those that the document marks
+            (``runyard.secret_variables``).
+    """
+    if isinstance(document, str):
+        return redacted_value(document)
     if isinstance(document, Mapping):
-        return {key: _under(str(key), value) for key, value in document.items()}
+        own = marked_by(document)
+        known = frozenset((*marked, *own)) if own else marked
+        return {key: _under(str(key), value, known) for key, value in document.items()}
     if isinstance(document, (list, tuple)):
-        return redacted_items(document)
-    return redacted_value(document) if isinstance(document, str) else document
+        return redacted_items(document, marked)
+    return document
 
 
-def redacted_items(items: Sequence[Any]) -> list[Any]:
+def marked_by(document: Mapping[Any, Any]) -> list[str]:
+    """The names of variables that a run configuration, or a submission, marks as secret; none where it is not well formed."""
+    found: list[object] = []
+    for key, value in document.items():
+        if is_own(key) and isinstance(value, Mapping):
+            found += [names for name, names in value.items() if _folded(name) == MARKING]
+        elif _folded(key) == MARKING:
+            found.append(value)
+    return [name for names in found if isinstance(names, (list, tuple)) for name in names if isinstance(name, str)]
+
+
+def redacted_items(items: Sequence[Any], marked: Iterable[str] = ()) -> list[Any]:
     """A list, such as a script's arguments: what follows a flag that tells of a secret is masked, too."""
     shown: list[Any] = []
     secret_follows = False
@@ -78,7 +110,7 @@ def redacted_items(items: Sequence[Any]) -> list[Any]:
             continue
         flag = _WHOLE_FLAG.fullmatch(item) if isinstance(item, str) else None
         secret_follows = flag is not None and is_secret_name(flag["name"])
-        shown.append(redacted(item))
+        shown.append(redacted(item, marked))
     return shown
 
 
@@ -107,8 +139,39 @@ def masked() -> Iterator[None]:
         raise type(error)(told) from None
 
 
-def _under(key: str, value: object) -> object:
-    return _masked(value) if is_secret_name(key) else redacted(value)
+def _under(key: str, value: object, marked: Iterable[str]) -> object:
+    if is_own(key) and isinstance(value, Mapping):
+        return {name: _own_option(str(name), option, marked) for name, option in value.items()}
+    if marked and isinstance(value, Mapping) and is_variables(key):
+        return {name: _masked(item) if name in marked else _under(str(name), item, ()) for name, item in value.items()}
+    return _masked(value) if is_secret_name(key) else redacted(value, marked)
+
+
+def is_variables(key: str) -> bool:
+    """Whether environment variables stand under this key, in any spelling of the format."""
+    return _folded(key) == "environmentvariables"
+
+
+def is_own(key: object) -> bool:
+    """Whether this is the key of our own options."""
+    return _folded(key) == OWN
+
+
+@lru_cache(maxsize=4096)
+def _folded(key: object) -> str:
+    return key.replace("_", "").replace("-", "").lower() if isinstance(key, str) and len(key) <= _LONGEST_KEY else ""
+
+
+def _own_option(name: str, value: object, marked: Iterable[str]) -> object:
+    """``runyard.secrets`` names secrets and holds none: what looks like a name there is shown."""
+    if _folded(name) == "secrets" and isinstance(value, Mapping):
+        return {key: item if is_stored_name(item) else _masked(item) for key, item in value.items()}
+    return _under(name, value, marked)
+
+
+def is_stored_name(value: object) -> bool:
+    """Whether this may be the name of a secret that the service keeps for its users."""
+    return isinstance(value, str) and STORED_NAME.fullmatch(value) is not None and redacted_value(value) == value
 
 
 def _masked(value: object) -> object:

@@ -58,7 +58,7 @@ _OF_TOKENS: Final = frozenset(
 """What stands after ``token`` where the value says something about it."""
 
 _HARMLESS: Final = frozenset(
-    {"credentialpassthrough", "deletesecretafterrun", "pwd", "oldpwd", "secretname", "secretsname"}
+    {"credentialpassthrough", "deletesecretafterrun", "pwd", "oldpwd", "secretname", "secretsname", "secretvariables"}
 )
 _PAIRS: Final = frozenset(
     {(of, "key") for of in ("account", "access", "private", "secret", "encryption", "signing", "api")}

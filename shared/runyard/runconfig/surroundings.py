@@ -54,6 +54,20 @@ def environment_of(config: RunConfiguration, files: Files = no_files) -> Environ
     )
 
 
+def environment_of_file(data: bytes, source: str, policy: str) -> EnvironmentSpec:
+    """The environment of a conda file, or of a ``requirements.txt``, by itself.
+
+    Raises:
+        RunyardError: if it cannot be read.
+    """
+    if source.endswith(".txt"):
+        from runyard.environment.conda import CondaDependencies  # noqa: PLC0415 - as below
+
+        data = CondaDependencies.from_requirements(data).to_bytes()
+    conda, digest = _normal(data, source)
+    return EnvironmentSpec(conda=conda, digest=digest, policy=policy, source=source)
+
+
 @lru_cache(maxsize=64)
 def _normal(text: bytes, source: str) -> tuple[dict[str, object], str]:
     """Teams drop hundreds of snapshots with one conda file; this makes the second one free. Nobody may change the value."""

@@ -1,4 +1,7 @@
-"""``runner.pyz keep --root DIR``, ``runner.pyz serve --root DIR`` and ``runner.pyz run --root DIR JOB.json``."""
+"""``runner.pyz keep --root DIR``, ``runner.pyz serve --root DIR`` and ``runner.pyz run --root DIR JOB.json``.
+
+``runner.pyz build-environment`` is the builder of environments (:mod:`.environments`).
+"""
 
 import argparse
 import json
@@ -23,6 +26,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     running = commands.add_parser("run", help="carry out one attempt")
     running.add_argument("--root", required=True)
     running.add_argument("job", help="a file with the job's record as JSON")
+    commands.add_parser("build-environment", help="build the environment that the wish on stdin asks for")
     chosen = parser.parse_args(arguments)
     # Each loads what it needs: the keeper is to be small.
     if chosen.command == "keep":
@@ -36,6 +40,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
         with open(chosen.job, encoding="utf-8") as stream:
             return run(chosen.root, json.load(stream))
+    if chosen.command == "build-environment":
+        from .environments import main_build  # noqa: PLC0415
+
+        return main_build()
     parser.print_help()
     return 2
 

@@ -15,14 +15,14 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-from . import codes, collect, hunt, process, register, result, script, unnoted
+from . import codes, hunt, process, register, result, script, unnoted
 from .ending import RETRY, Ending
 from .job import Job
 from .loop import Timer
-from .places import Places, make_folder, make_run_folders
+from .places import Places, make_folder
 from .plain import append_line
-from .problems import Problem, Stopped, from_os_error, unforeseen
-from .unpack import unpack
+from .preparation import Preparation
+from .problems import Problem, Stopped, unforeseen
 from .verdict import Verdict, of_exit
 from .watched import Script
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 PHASES = ("accepted", "preparing", "running", "ending")
 """Where an attempt can be; each host maps them to its own states."""
 
-INLINE = 1 << 20
-"""Bytes of a snapshot that is unpacked at once; a larger one goes to the worker, as others must not wait for it."""
 _NEWS = 0.1
 """Seconds that a script must have run before hosts are told that it runs: they learn it of short ones with their end."""
 _FIRST_LOOK, _SLOWEST_LOOK = 0.001, 0.25
@@ -61,10 +59,11 @@ class Attempt:
         self._kill_at = 0.0
         self._look = _FIRST_LOOK
         self._deadline: Optional[Timer] = None
-        self._stopped = False
+        self._preparation = Preparation(yard, job, self.places, self._prepared, self._tell_preparing)
+        self._around = self._preparation.surroundings
         self._is_confirmed = False
-        self._is_unpacked = False
-        self._ending = Ending(yard, job, self.places, self._written, self._stored)
+        self._is_prepared = False
+        self._ending = Ending(yard, job, self.places, self._preparation.log, self._written, self._stored)
 
     @property
     def keeps_work(self) -> bool:
@@ -78,13 +77,16 @@ class Attempt:
 
     def describe(self) -> Dict[str, Any]:
         """What a host is told of it."""
-        return {
+        told: Dict[str, Any] = {
             "name": self.job.name,
             "compute": self.job.compute,
             "phase": self.phase,
             "started": self.started,
-            "detail": self._ending.detail or self.detail,
+            "detail": self._ending.detail or self.detail or self._preparation.detail,
         }
+        if self._around.notes:
+            told["notes"] = self._around.notes
+        return told
 
     def begin(self) -> None:
         """Win the register and go on; or learn that the start was refused, or made before."""
@@ -153,53 +155,28 @@ class Attempt:
         self.phase = "preparing"
         self.detail = ""
         self._confirm()
-        try:
-            make_run_folders(self.places)
-            size = os.stat(self.job.snapshot).st_size
-            if size > INLINE:
-                self._yard.loop.do(self._unpack, self._unpacked)
-                self._yard.tell("preparing", self)
-                return
-            self._unpack()
-        except Problem as problem:
-            self._fail(problem)
-        except FileNotFoundError:
-            self._fail(
-                Problem("the snapshot %s is not there any more; submit it again" % os.path.basename(self.job.snapshot))
-            )
-        except OSError as error:
-            self._fail(from_os_error(error, "preparing the run's folders"))
-        else:
-            self._is_unpacked = True  # the register is not on disk yet: that starts it
+        self._preparation.begin()
 
-    def _unpack(self) -> None:
-        try:
-            unpack(self.job.snapshot, self.job.snapshot_etag, self.places.work, lambda: self._stopped)
-        except (Problem, Stopped):
-            shutil.rmtree(self.places.work, ignore_errors=True)  # at once: it may have filled the disk
-            raise
-        for name in collect.folders_of(self.job):
-            make_folder(self.places.work + "/" + name)
+    def _tell_preparing(self) -> None:
+        self._yard.tell("preparing", self)
 
-    def _unpacked(self, _: Any, error: Optional[Exception]) -> None:
-        if isinstance(error, Stopped) or self._stopped:
+    def _prepared(self, error: Optional[Exception]) -> None:
+        if error is None:
+            self._is_prepared = True
+            self._guard(self._launch)
+        elif isinstance(error, Stopped):
             self._finish()
         elif isinstance(error, Problem):
             self._fail(error)
-        elif isinstance(error, OSError):
-            self._fail(from_os_error(error, "preparing the run's folders"))
-        elif error is not None:
+        else:
             self._yard.complain("%s: %r\n" % (self.job.run, error))
             self._fail(unforeseen(error))
-        else:
-            self._is_unpacked = True
-            self._guard(self._launch)
 
     def _launch(self) -> None:
-        """Start the script once both is done: its register is on disk, and its snapshot unpacked."""
-        if self.phase != "preparing" or not (self._is_confirmed and self._is_unpacked):
+        """Start the script once both is done: its register is on disk, and it is prepared."""
+        if self.phase != "preparing" or not (self._is_confirmed and self._is_prepared):
             return
-        if self._stopped:
+        if self._verdict is not None:
             self._finish()
             return
         self._start()
@@ -208,11 +185,14 @@ class Attempt:
         job, places = self.job, self.places
         self.detail = ""
         try:
-            environment = script.variables(self._yard.environment, job, places, self._yard.hook)
-            argv = script.command(job, places.work, environment)
+            environment = script.variables(self._yard.environment, job, places, self._yard.hook, self._around)
+            argv = script.command(job, places.work, environment, self._around.interpreter)
+            prepared = self._around.record()
+            if prepared is not None:
+                self._record(prepared)
             self.started = time.time()
             try:
-                self.script.launch(argv, environment, places.work, places.log)
+                self.script.launch(argv, environment, places.work, places.log, self._around.held)
             except OSError as error:
                 raise process.start_problem(error, argv[0]) from None
             except ValueError as error:
@@ -242,6 +222,7 @@ class Attempt:
 
     def _adopt(self, records: List[Any]) -> None:
         self.result = result.read(self.places.result)
+        self._around.take_over(records)
         known = register.process_of(records)
         if known is None:
             noted = register.sought_at(records)
@@ -326,8 +307,9 @@ class Attempt:
 
     def _end(self, verdict: Verdict, grace: float) -> None:
         if self.phase == "preparing":
-            self._verdict = verdict
-            self._stopped = True
+            if self._verdict is None:
+                self._verdict = verdict
+                self._preparation.stop()
         elif self._verdict is not None and self.script.may_linger:
             if time.monotonic() + grace < self._kill_at:
                 self._kill_after(grace)
@@ -372,19 +354,22 @@ class Attempt:
 
     def _fail(self, problem: Problem) -> None:
         """It could not be prepared: the sentence goes to the result, and to the log that people look into."""
-        self._verdict = Verdict("failed", problem.message, problem.error_class)
-        self._ending.note(problem.message)
+        message = self.job.masked(problem.message)
+        self._verdict = Verdict("failed", message, problem.error_class)
+        self._ending.note(message)
         self._finish()
 
     def _finish(self) -> None:
         self.phase = "ending"
         verdict = self._verdict or of_exit(self._code, self.started)
         ended = self.script.ended_at or time.time()
-        self._ending.store(result.make(self.job, verdict, self._code, self.started, ended))
+        notes = self._around.notes
+        self._ending.store(result.make(self.job, verdict, self._code, self.started, ended, notes))
 
     def _written(self) -> None:
         """How it ended is on record: what else tells it may go."""
         self.script.release()
+        self._around.release()
         if not self.script.is_ours:
             self._yard.forget_code(self.script.ident)
 

@@ -6,6 +6,8 @@ import os
 import zipfile
 from typing import Iterator, Tuple
 
+from .places import is_source
+
 PACKAGE = "runyard_runner"
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = "import sys\nfrom %s.__main__ import main\nsys.exit(main())\n" % PACKAGE
@@ -52,7 +54,7 @@ def _sources() -> Iterator[Tuple[str, bytes]]:
     yield "__main__.py", _MAIN.encode()
     for folder, _, names in os.walk(here):
         for name in names:
-            if name.endswith(".py"):
+            if is_source(name):
                 path = os.path.join(folder, name)
                 with open(path, "rb") as stream:
                     yield PACKAGE + "/" + os.path.relpath(path, here).replace(os.sep, "/"), stream.read()

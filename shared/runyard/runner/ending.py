@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Callable, List, Optional
 
 from . import collect, register, result
 from .job import Job
-from .places import PREPARATION_LOG, Places
-from .plain import append_line, claim_folder
+from .places import Places
+from .plain import claim_folder
+from .preparation_log import PreparationLog
 from .problems import NO_ROOM
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Ending:
         yard: "Yard",
         job: Job,
         places: Places,
+        log: PreparationLog,
         written: Callable[[], None],
         stored: Callable[[result.Result], None],
     ) -> None:
@@ -38,6 +40,8 @@ class Ending:
         self._yard = yard
         self._job = job
         self._places = places
+        self.note = log.write
+        """Write it to the log that people look into."""
         self._has_written = written
         self._stored = stored
 
@@ -89,13 +93,6 @@ class Ending:
         self.detail = "cannot write the result: %s" % (getattr(error, "strerror", None) or error)
         self._yard.trash.empty()
         self._yard.loop.call_after(RETRY, lambda: self.store(found))
-
-    def note(self, text: str) -> None:
-        """Write it to the log that people look into."""
-        try:
-            append_line(self._places.log_folder + "/" + PREPARATION_LOG, text)
-        except OSError as error:
-            self._yard.complain("%s: %s (%s)\n" % (self._job.run, text, error.strerror))
 
     def _note_all(self, texts: List[str]) -> None:
         if texts:

@@ -1,23 +1,43 @@
 """What the runner is asked to run."""
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 from .problems import Problem
+from .sealed import MASK, UnfitError, reveal
 
-_TEXTS = ("name", "run", "experiment", "compute", "framework", "script", "interpreter", "snapshot", "snapshot_etag")
+_TEXTS = (
+    "name",
+    "run",
+    "experiment",
+    "compute",
+    "framework",
+    "communicator",
+    "script",
+    "interpreter",
+    "snapshot",
+    "snapshot_etag",
+)
+
+_TELLING = 4
+"""Characters from which on a secret is looked for in texts: a shorter one stands in many by chance."""
 
 
 class Job:
-    """One attempt of a run. ``record`` is its JSON form, as it came and as the register keeps it."""
+    """One attempt of a run. ``record`` is its JSON form, as the register keeps it: its secrets are masked."""
 
-    def __init__(self, record: Dict[str, Any]) -> None:
+    def __init__(self, record: Dict[str, Any], secrets: Optional[Mapping[str, Any]] = None) -> None:
+        """``secrets`` by their JSON pointers into the record; ``None`` = they are not known any more."""
         self.record = record
+        self._lacks_secrets = bool(record.get("concealed")) and secrets is None
+        self._secrets = secrets or {}
+        record = reveal(record, self._secrets)
         self.name: str = record["name"]
         self.run: str = record["run"]
         self.attempt: int = record["attempt"]
         self.experiment: str = record.get("experiment", "")
         self.compute: str = record.get("compute", "")
         self.framework: str = record.get("framework", "Python")
+        self.communicator: str = record.get("communicator", "None")
         self.script: str = record.get("script", "")
         self.arguments: List[str] = record.get("arguments", [])
         self.interpreter: str = record.get("interpreter", "")
@@ -36,20 +56,41 @@ class Job:
         """The wish for an environment; ``None`` = ``interpreter`` is used as it is."""
         self.container: Optional[Dict[str, Any]] = record.get("container")
 
+    def check_secrets(self) -> None:
+        """See that nothing begins with a mask in place of a secret.
 
-def read_job(record: Any) -> Job:
-    """Make a job of a record.
+        Raises:
+            Problem: if its secrets are not at hand: they are in no register, and went with the supervisor that was given them.
+        """
+        if self._lacks_secrets:
+            raise Problem(
+                "its supervisor ended before the script started, and its secrets with it; another attempt brings them",
+                "transient",
+            )
+
+    def masked(self, text: str) -> str:
+        """A text about this job without its secrets."""
+        for value in self._secrets.values():
+            if isinstance(value, str) and len(value) >= _TELLING:
+                text = text.replace(value, MASK).replace(repr(value)[1:-1], MASK)
+        return text
+
+
+def read_job(record: Any, secrets: Optional[Mapping[str, Any]] = None) -> Job:
+    """Make a job of a record, and of its secrets, if they are at hand.
 
     Raises:
         Problem: if it does not have the agreed form.
     """
     try:
-        job = Job(record)
+        job = Job(record, secrets)
         texts = [getattr(job, field) for field in _TEXTS]
         texts += job.arguments
         texts += job.watched_directories
         texts += job.environment_variables
         texts += job.environment_variables.values()
+    except UnfitError as error:
+        raise Problem(str(error)) from None
     except (KeyError, TypeError, AttributeError):
         raise Problem("a job has at least name, run and attempt") from None
     if not all(isinstance(text, str) and "\0" not in text for text in texts) or not isinstance(job.attempt, int):

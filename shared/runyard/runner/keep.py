@@ -133,13 +133,16 @@ class Keeper:
         found = process.read_stat(pid)
         if found is None or found.session != pid:
             return True
+        tag = process.tag_of(pid)
+        if tag == process.BUILDER_TAG:
+            return True
         code = process.peek(pid)
         if code is None:
             return False
         # It may be seen before its supervisor is: the system hands children on first.
         orphaned = self._died if self._died >= found.start else process.ticks()
         try:
-            noted = codes.Code(code, time.time(), orphaned, process.tag_of(pid))
+            noted = codes.Code(code, time.time(), orphaned, tag)
             codes.write(self._root, (pid, found.start), self._boot, noted)
         except OSError as error:
             # It stays a zombie, of which a supervisor can read how it ended; unless the root itself is gone.

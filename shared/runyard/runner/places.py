@@ -75,6 +75,11 @@ def make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
 
 
+def is_source(name: str) -> bool:
+    """Whether a file belongs to the runner: its modules, and what names the hook to MLflow."""
+    return name.endswith(".py") or name in ("METADATA", "entry_points.txt")
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte, also where the system takes only some at a time."""
     sent = os.write(descriptor, data)

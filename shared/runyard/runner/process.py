@@ -5,7 +5,8 @@ import os
 import signal
 import struct
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .plain import open_plain
 from .problems import Problem
@@ -26,6 +27,8 @@ class Stat(NamedTuple):
 
 TICKS = os.sysconf("SC_CLK_TCK")
 """Clock ticks in a second."""
+BUILDER_TAG = 0x52594255494C44
+"""What the builders of environments and all that they start carry (:func:`tag_of`): they are nobody's scripts."""
 _NO_STAT = Stat("", 0, 0, 0, 0, 0)
 _RESET = [
     s
@@ -35,6 +38,8 @@ _RESET = [
     if s
 ]
 _PR_SET_CHILD_SUBREAPER = 36
+_KEPT = 3
+"""The number under which a program has the descriptor that it inherits."""
 _LOCKS = 10  # RLIMIT_LOCKS, asm-generic/resource.h
 _CLOCK_BOOTTIME = 7  # clock_gettime(2); time.CLOCK_BOOTTIME is there from Python 3.7 on
 _PIDFD_GET_INFO = 0xC040FF0B  # _IOWR(0xFF, 11, struct pidfd_info), Linux 6.13, linux/pidfd.h
@@ -42,7 +47,9 @@ _PIDFD_INFO_EXIT = 8  # Linux 6.15
 _INFO = struct.Struct("<QQ11Ii")
 
 
-def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str, tag: int = 0) -> int:
+def spawn(
+    argv: List[str], environment: Dict[str, str], folder: str, log: str, tag: int = 0, keep: Optional[int] = None
+) -> int:
     """Start a program in its own session, with stdin empty and both outputs appended to the file ``log``.
 
     Args:
@@ -51,6 +58,7 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str, t
         folder: Where it starts.
         log: Made if it is not there.
         tag: What :func:`tag_of` tells of it and of its descendants, where the system can; 0 = nothing.
+        keep: A descriptor that it inherits.
 
     Returns:
         Its process id. It is a child of this process, and not yet reaped.
@@ -62,19 +70,21 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str, t
     try:
         os.set_blocking(output, True)  # as a shell would give it
         if not hasattr(os, "posix_spawn"):
-            return _popen(argv, environment, folder, output)
+            return _popen(argv, environment, folder, output, keep)
         actions = [
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_DUP2, output, 1),
             (os.POSIX_SPAWN_DUP2, output, 2),
         ]
+        if keep is not None:
+            actions.append((os.POSIX_SPAWN_DUP2, keep, _KEPT))
         back = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
         try:
             # posix_spawn cannot change the folder. Only the loop's thread starts programs, and workers use full paths.
             os.chdir(folder)
             return _posix_spawn(argv, environment, actions, tag)
         except NotImplementedError:
-            return _popen(argv, environment, folder, output)
+            return _popen(argv, environment, folder, output, keep)
         finally:
             os.fchdir(back)
             os.close(back)
@@ -83,11 +93,18 @@ def spawn(argv: List[str], environment: Dict[str, str], folder: str, log: str, t
 
 
 def _posix_spawn(argv: List[str], environment: Dict[str, str], actions: List[Any], tag: int) -> int:
-    before = _wear(tag)
-    try:
+    with wearing(tag):
         return os.posix_spawn(
             argv[0], argv, environment, file_actions=actions, setsid=True, setsigdef=_RESET, setsigmask=()
         )
+
+
+@contextmanager
+def wearing(tag: int) -> Iterator[None]:
+    """What is started meanwhile inherits a tag (:func:`tag_of`), where the system can; 0 = none."""
+    before = _wear(tag)
+    try:
+        yield
     finally:
         if before is not None:
             _wear(before)
@@ -124,7 +141,7 @@ def tag_of(pid: int) -> int:
     return 0
 
 
-def _popen(argv: List[str], environment: Dict[str, str], folder: str, output: int) -> int:
+def _popen(argv: List[str], environment: Dict[str, str], folder: str, output: int, keep: Optional[int]) -> int:
     import subprocess  # noqa: PLC0415 - large, and needed on old systems only
 
     process = subprocess.Popen(
@@ -134,6 +151,7 @@ def _popen(argv: List[str], environment: Dict[str, str], folder: str, output: in
         stderr=output,
         cwd=folder,
         env=environment,
+        pass_fds=() if keep is None else (keep,),
         start_new_session=True,
     )
     process.returncode = 0  # reaped by us, not by it

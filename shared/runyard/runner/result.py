@@ -2,7 +2,7 @@
 
 import json
 import os
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from .durable import sync_folders
 from .job import Job
@@ -24,6 +24,8 @@ Result = Dict[str, Any]
 
 _MOST = 1 << 20
 """Bytes: a longer file is none of ours."""
+_MOST_NOTES, _LONGEST_NOTE = 200, 1000
+"""Notes of a result, and characters of each."""
 _LARGEST = 1 << 53
 """Of any number in it."""
 _NONE = type(None)
@@ -40,9 +42,16 @@ _FORMS: Tuple[Tuple[str, Any], ...] = (
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
-def make(job: Job, verdict: Verdict, code: Optional[int], started: Optional[float], ended: float) -> Result:
+def make(
+    job: Job,
+    verdict: Verdict,
+    code: Optional[int],
+    started: Optional[float],
+    ended: float,
+    notes: Sequence[str] = (),
+) -> Result:
     """The result of an attempt that ended; how much log there is follows when it is all there."""
-    return {
+    made: Result = {
         "schema": SCHEMA,
         "run": job.run,
         "attempt": job.attempt,
@@ -55,6 +64,9 @@ def make(job: Job, verdict: Verdict, code: Optional[int], started: Optional[floa
         "log_bytes": 0,
         "log_complete": True,
     }
+    if notes:
+        made["notes"] = [note[:_LONGEST_NOTE] for note in notes[:_MOST_NOTES]]
+    return made
 
 
 def write(path: str, result: Result) -> None:
@@ -135,4 +147,13 @@ def _is_whole(found: Result) -> bool:
             return False
         if isinstance(value, str):
             value.encode()  # a ValueError for half of a surrogate pair
+    return _are_notes(found.get("notes", []))
+
+
+def _are_notes(found: Any) -> bool:
+    """Whether it is what :func:`make` writes of what was done otherwise; results without are older, or have none."""
+    if not isinstance(found, list) or not all(isinstance(note, str) for note in found):
+        return False
+    for note in found:
+        note.encode()
     return True

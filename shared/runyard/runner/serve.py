@@ -192,9 +192,10 @@ class Supervisor:
 
     def _start(self, request: Dict[str, Any]) -> Dict[str, Any]:
         answers = []
+        secrets = request["secrets"]
         for record in request["jobs"]:
             try:
-                self._waiting.append(read_job(record))
+                self._waiting.append(read_job(record, secrets.get(record["name"])))
                 answers.append("")
             except Problem as problem:
                 answers.append(problem.message)

@@ -51,7 +51,7 @@ def look(
     noted = {
         ident: code
         for ident, code in codes.every(root, won.boot)
-        if won.tick <= ident[1] < before and not claimed(ident)
+        if won.tick <= ident[1] < before and code.tag != process.BUILDER_TAG and not claimed(ident)
     }
     if inherited or process.is_there(*won.supervisor):
         return Finding(UNCLEAR)  # one may become the script, or be noted, any moment; or be a child of another script
@@ -66,4 +66,5 @@ def _leaders(keeper: codes.Ident) -> Tuple[codes.Ident, ...]:
     if not process.is_there(*keeper):
         return ()
     stats = [(pid, process.read_stat(pid)) for pid in process.children(keeper[0])]
-    return tuple((pid, found.start) for pid, found in stats if found is not None and found.session == pid)
+    leaders = [(pid, found.start) for pid, found in stats if found is not None and found.session == pid]
+    return tuple(ident for ident in leaders if process.tag_of(ident[0]) != process.BUILDER_TAG)

@@ -42,13 +42,15 @@ class Script:
         self._pidfd: Optional[int] = None
         self._asked = 0
 
-    def launch(self, argv: List[str], environment: Dict[str, str], folder: str, log: str) -> None:
-        """Start it.
+    def launch(
+        self, argv: List[str], environment: Dict[str, str], folder: str, log: str, keep: Optional[int] = None
+    ) -> None:
+        """Start it; it inherits the descriptor ``keep``.
 
         Raises:
             OSError, ValueError: as the system refuses it.
         """
-        pid = process.spawn(argv, environment, folder, log, self._quarry.tag)
+        pid = process.spawn(argv, environment, folder, log, self._quarry.tag, keep)
         found = process.read_stat(pid)
         self._attend(pid, found.start if found is not None else 0, process.open_pidfd(pid))
 

@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from .loop import Loop
 
-PROTOCOL = 1
+PROTOCOL = 2
+"""1: without ``secrets`` beside ``jobs``. Another supervisor is asked to leave, as it would start jobs without what is new."""
 _MOST_UNSENT = 32 << 20
 _MOST_UNREAD = 64 << 20
 _PIECE = 1 << 18

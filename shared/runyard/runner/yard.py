@@ -3,14 +3,18 @@
 import os
 import shutil
 import zlib
-from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 from . import codes, process, register
 from .attempt import Attempt
 from .hunt import reap_orphans
 from .job import Job
 from .loop import Loop
+from .places import is_source
 from .trash import Trash
+
+if TYPE_CHECKING:
+    from .builds import Builds
 
 _HOUSEKEEPING = 10.0
 
@@ -41,6 +45,7 @@ class Yard:
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
         process.become_subreaper()
         self.trash = Trash(self.loop, complain)
+        self._builds: Optional["Builds"] = None
         self._spent: List[codes.Ident] = []
         """Processes whose end is in a result: their notes go, also those that the keeper is about to write."""
         self._keep_house()
@@ -82,9 +87,19 @@ class Yard:
         """Whether a process is the script of an attempt."""
         return ident in self._spent or any(attempt.script.ident == ident for attempt in self.attempts.values())
 
+    @property
+    def builds(self) -> "Builds":
+        """The environments that are being built."""
+        if self._builds is None:
+            from .builds import Builds  # noqa: PLC0415 - most supervisors need none of it
+
+            self._builds = Builds(self.loop, lambda: self.environment)
+        return self._builds
+
     def scripts(self) -> Set[int]:
-        """The process ids of all scripts."""
-        return {attempt.script.pid for attempt in self.attempts.values()}
+        """The process ids of all scripts, and of all builders of environments: children that are no orphans."""
+        builders = self._builds.pids() if self._builds is not None else set()
+        return builders.union(attempt.script.pid for attempt in self.attempts.values())
 
     def is_alone(self, attempt: Attempt) -> bool:
         """Whether no other attempt can have a process."""
@@ -132,7 +147,7 @@ def install_hook(folder: str) -> str:
 def _files_in(base: str) -> Iterator[Tuple[str, bytes]]:
     for folder, _, names in os.walk(base):
         for name in names:
-            if name.endswith(".py"):
+            if is_source(name):
                 path = os.path.join(folder, name)
                 with open(path, "rb") as stream:
                     yield os.path.relpath(path, base), stream.read()

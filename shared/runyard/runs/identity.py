@@ -5,12 +5,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import secrets
 from functools import lru_cache
 from typing import Final
 
 from runyard.errors import EventError
 
 EXPERIMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
+OF_RUN: Final = "run-"
+"""How the names of secrets of runs begin."""
+OF_USER: Final = "user-"
+"""How the names of secrets begin that users keep, and that run configurations may name without this."""
 REJECTED: Final = "_rejected"
 """The experiment of runs that were made for messages which yield no run of their own."""
 
@@ -52,5 +57,17 @@ def seconds_of(run: str) -> int:
 @lru_cache(maxsize=4096)
 def remote_name(run: str, attempt: int) -> str:
     """``ry-<20 base32 characters of sha256(run id)>-<attempt>``: legal as a name on every platform."""
+    return f"ry-{_letters(run)}-{attempt}"
+
+
+def secret_name(run: str) -> str:
+    """A fresh name for a run's secrets, ``run-<20 base32 characters of sha256(run id)>-<8 hex>``: legal for Key Vault.
+
+    Each is written once: whoever repeats a write makes another, so that what a row names is always what belongs to it.
+    """
+    return f"{OF_RUN}{_letters(run)}-{secrets.token_hex(4)}"
+
+
+def _letters(run: str) -> str:
     digest = hashlib.sha256(run.encode()).digest()
-    return f"ry-{base64.b32encode(digest)[:20].decode().lower()}-{attempt}"
+    return base64.b32encode(digest)[:20].decode().lower()

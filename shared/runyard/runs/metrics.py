@@ -1,6 +1,7 @@
 """Metrics: the lines of ``metrics.jsonl``, read as the Azure ML SDK v1 gives them back, and as figures on the run.
 
-A line is ``{"name", "type", "value", "time", "step"}``. Types and shapes are those of the SDK (``Run.get_metrics()``):
+A line is ``{"name", "type", "value", "time", "step", "child"}``. Types and shapes are those of the SDK
+(``Run.get_metrics()``):
 
 =====================  ==================================  =====================================================
 type                   logged by                           read back
@@ -9,9 +10,18 @@ type                   logged by                           read back
 ``azureml.v1.list``    ``log_list(name, values)``          a list (one element comes back bare, as a scalar does)
 ``azureml.v1.table``   ``log_row``, ``log_table``          columns, each one value or a list
 ``azureml.v1.image``   ``log_image(name, path)``           the artifact, or a list of them
-``runyard.tag``        ``tag(name, value)``                no metric: see :func:`tags_of`
+``azureml.v1.…``       ``log_confusion_matrix`` and the    the JSON file among the outputs: see ``FILES``
+                       like
+``runyard.file``       any of these, with a value too      the file that holds the line
+                       large for a line
+``runyard.tag``        ``tag(name, value)``                no metric: see :func:`tags_of`; no value = removed
+``runyard.property``   ``add_properties(pairs)``           no metric: see :func:`properties_of`
+``runyard.param``      MLflow's ``log_param(name, value)``  no metric: ``Metrics.params``
+``runyard.child``      ``child_run(name)``                 no metric: how a child run stands
+``runyard.model``      ``register_model(name, path)``      no metric: which files were called a model
 =====================  ==================================  =====================================================
 
+What a child run logged is read back under ``<child>/<name>``.
 Not-a-number and infinities are written as the texts ``NaN``, ``Infinity`` and ``-Infinity``, as JSON has no such numbers.
 """
 
@@ -32,11 +42,22 @@ SCALAR: Final = "azureml.v1.scalar"
 LIST: Final = "azureml.v1.list"
 TABLE: Final = "azureml.v1.table"
 IMAGE: Final = "azureml.v1.image"
+FILES: Final = frozenset(
+    f"azureml.v1.{name}" for name in ("confusion_matrix", "accuracy_table", "residuals", "predictions")
+)
+FILE: Final = "runyard.file"
+TYPES: Final = FILES | {SCALAR, LIST, TABLE, IMAGE, FILE}
 TAG: Final = "runyard.tag"
-TYPES: Final = frozenset({SCALAR, LIST, TABLE, IMAGE})
+PROPERTY: Final = "runyard.property"
+PARAM: Final = "runyard.param"
+NO_METRICS: Final = frozenset({TAG, PROPERTY, PARAM, "runyard.child", "runyard.model"})
 
 MAX_SUMMARIES: Final = 200
 """Numeric metrics that are summarised on a run, the first ones logged: a run's row stays small. The file keeps all."""
+MAX_PAIRS: Final = 200
+"""Tags, and properties, that a script may give its run, the first ones: for the same reason."""
+MAX_PAIR_LENGTH: Final = 1000
+"""Characters of a tag's or a property's name, and of its value; more is cut."""
 
 MINIMIZE: Final = "minimize"
 MAXIMIZE: Final = "maximize"
@@ -53,6 +74,11 @@ class _Line(msgspec.Struct):
     type: str = SCALAR
     time: float = 0.0
     step: Any = None
+    child: str = ""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.child}/{self.name}" if self.child else self.name
 
 
 _DECODER: Final = msgspec.json.Decoder(_Line)
@@ -64,6 +90,8 @@ class Metrics:
 
     values: dict[str, Any] = field(default_factory=dict)
     """By name, in the shapes of the SDK."""
+    params: dict[str, str] = field(default_factory=dict)
+    """What the script computed with, as it told MLflow; the last value of each."""
     problems: list[str] = field(default_factory=list)
     """One sentence for each thing that could not be read back."""
 
@@ -79,11 +107,11 @@ def summarise(lines: Iterable[bytes | str]) -> dict[str, MetricSummary]:
         entry = _read(line)
         if entry is None or entry.type not in {SCALAR, LIST}:
             continue
-        seen = figures.get(entry.name)
+        seen = figures.get(entry.full_name)
         if seen is None:
             if len(figures) >= MAX_SUMMARIES:
                 continue
-            seen = figures[entry.name] = _Figures()
+            seen = figures[entry.full_name] = _Figures()
         for value in entry.value if isinstance(entry.value, list) else (entry.value,):
             seen.add(value)
     return {name: seen.summary() for name, seen in figures.items() if seen.count}
@@ -106,18 +134,21 @@ def collect(lines: Iterable[bytes | str]) -> Metrics:
     dropped: set[str] = set()
     for line in lines:
         entry = _read(line)
-        if entry is not None and entry.type == TAG:
+        if entry is not None and entry.type in NO_METRICS:
+            if entry.type == PARAM:
+                result.params[entry.full_name] = str(entry.value)
             continue
         if entry is None or entry.type not in TYPES:
             unreadable += bool(line.strip())
             continue
-        series = found.setdefault(entry.name, _Series(type=entry.type))
+        name = entry.full_name
+        series = found.setdefault(name, _Series(type=entry.type))
         if series.type == entry.type:
             series.add(entry.value)
-        elif entry.name not in dropped:
-            dropped.add(entry.name)
+        elif name not in dropped:
+            dropped.add(name)
             result.problems.append(
-                f"{entry.name!r} was logged as {_short(series.type)} and as {_short(entry.type)}; only the first is kept"
+                f"{name!r} was logged as {_short(series.type)} and as {_short(entry.type)}; only the first is kept"
             )
     if unreadable:
         result.problems.append(f"{unreadable} lines of metrics.jsonl could not be read")
@@ -126,9 +157,30 @@ def collect(lines: Iterable[bytes | str]) -> Metrics:
 
 
 def tags_of(lines: Iterable[bytes | str]) -> dict[str, str]:
-    """The tags that the script gave its run; the last value of each."""
-    entries = (entry for line in lines if (entry := _read(line)) is not None)
-    return {entry.name: str(entry.value) for entry in entries if entry.type == TAG}
+    """The tags that the script gave its run; the last value of each, without those that it removed again."""
+    return _pairs(lines, TAG)
+
+
+def properties_of(lines: Iterable[bytes | str]) -> dict[str, str]:
+    """The properties that the script gave its run; the last value of each."""
+    return _pairs(lines, PROPERTY)
+
+
+def _pairs(lines: Iterable[bytes | str], kind: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    mark = kind.encode()
+    for line in lines:
+        if (mark if isinstance(line, bytes) else kind) not in line:  # type: ignore[operator]
+            continue  # nearly all lines are metrics: they are not read for this
+        entry = _read(line)
+        if entry is None or entry.type != kind:
+            continue
+        name = entry.full_name[:MAX_PAIR_LENGTH]
+        if entry.value is None:
+            found.pop(name, None)
+        elif name in found or len(found) < MAX_PAIRS:
+            found[name] = str(entry.value)[:MAX_PAIR_LENGTH]
+    return found
 
 
 def default_goal(metric: str) -> str:

@@ -93,6 +93,8 @@ class JobSpec(msgspec.Struct, frozen=True, kw_only=True):
     interpreter: str = "python"
     """``python`` means the compute's default interpreter; anything else is a path on the compute."""
     environment_variables: dict[str, str] = msgspec.field(default_factory=dict)
+    secrets: dict[str, str] = msgspec.field(default_factory=dict)
+    """From an environment variable to the name of the user's secret that it gets when the run is handed over."""
     environment: EnvironmentSpec | None = None
     """What is prepared for the script; ``None``: ``interpreter`` is used as it is."""
     container: ContainerSpec | None = None
@@ -183,7 +185,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: SnapshotRef | None = None
     spec: JobSpec | None = None
     request: dict[str, object] = msgspec.field(default_factory=dict)
-    """The submission as the door took it (kept until accepted, and for ``resubmit``). No secrets."""
+    """The submission as the door took it (kept until accepted, and for ``resubmit``), its secrets masked."""
+    secret: str = ""
+    """Under which name :class:`~runyard.ports.secrets.Secrets` has what ``request`` and ``spec`` show masked; empty if that is
+    nothing."""
     priority: int = 0
     """Higher goes first; equal ones by age."""
     attempt: int = 0

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import getpass
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
-from runyard.api.shapes import CheckShape, DrainShape, PruneShape, RunDetails
+from runyard.api.shapes import CheckShape, DrainShape, DropsShape, PruneShape, RunDetails, SweptShape
 from runyard.sdk.connection import TIMEOUT, Connection
-from runyard.sdk.parts import Computes, Queues
+from runyard.sdk.parts import Computes, Queues, Secrets
 from runyard.sdk.root import default_root
 from runyard.sdk.runs import Runs
+from runyard.sdk.schedules import Schedules
 from runyard.sdk.subscriptions import Subscriptions
 from runyard.sdk.webhooks import Webhooks
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Client:
     """Talks to a service; use it as a context manager, or call :meth:`close`.
 
-    Its parts are ``runs``, ``computes``, ``webhooks``, ``subscriptions`` and ``queues``.
+    Its parts are ``runs``, ``computes``, ``webhooks``, ``subscriptions``, ``schedules``, ``secrets`` and ``queues``.
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Client:
         self.runs = Runs(self._connection)
         self.computes = Computes(self._connection)
         self.webhooks = Webhooks(self._connection)
+        self.schedules = Schedules(self._connection)
+        self.secrets = Secrets(self._connection)
         self.queues = Queues(self._connection)
         self.subscriptions = Subscriptions(self._connection)
 
@@ -108,7 +111,7 @@ class Client:
             key: The request's identity: the same one finds the run that exists.
             progress: Told of packing and uploading.
             options: What else the submission says: ``runconfig``, ``target``, ``script``, ``arguments``,
-                ``environment_variables``, ``tags``, ``display_name``, ``priority``.
+                ``environment_variables``, ``secret_variables``, ``tags``, ``display_name``, ``priority``.
 
         Raises:
             ConfigError: if the service refuses it, or there is nothing at ``source``.
@@ -148,6 +151,29 @@ class Client:
     def undrain(self) -> DrainShape:
         """End a drain."""
         return cast("DrainShape", self._connection.request("DELETE", "/api/drain").json())
+
+    def sweep(
+        self, *, since: str | None = None, everything: bool = False, dry_run: bool = False
+    ) -> Iterator[SweptShape]:
+        """Take the snapshots in the drop container that no run was made of, page by page; each page's account as it comes.
+
+        Args:
+            since: What came since then (ISO 8601, UTC without a zone); the container's start mark when not given.
+            everything: Whatever its age.
+            dry_run: Only tell.
+        """
+        body: dict[str, Any] = {"since": since, "all": everything, "dryRun": dry_run}
+        after: str | None = None
+        while True:
+            page = cast("SweptShape", self._connection.post("/api/sweep", {**body, "after": after}))
+            yield page
+            after = page["next"]
+            if after is None:
+                return
+
+    def drops(self) -> DropsShape:
+        """Since when the drop container is watched, and how many snapshots raised no event."""
+        return cast("DropsShape", self._connection.get("/api/sweep"))
 
     def prune(
         self,

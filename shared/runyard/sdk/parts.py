@@ -1,4 +1,4 @@
-"""Computes and queues, seen from a client."""
+"""Computes, secrets and queues, seen from a client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypedDict, Unpack, cast
 from urllib.parse import quote
 
-from runyard.api.shapes import ComputeShape, MessageShape
+from runyard.api.shapes import ComputeShape, MessageShape, SecretShape
 from runyard.sdk.connection import Connection
 
 
@@ -60,6 +60,25 @@ class Computes:
             self._connection.delete(path)
         else:
             self._connection.put(path, {"compute": compute})
+
+
+class Secrets:
+    """``client.secrets``: values that run configurations name (``runyard.secrets``). They go in and never come out."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def list(self) -> list[SecretShape]:
+        """The names and when each was last set."""
+        return cast("list[SecretShape]", self._connection.get("/api/secrets")["secrets"])
+
+    def set(self, name: str, value: str) -> SecretShape:
+        """Keep a value under a name, in place of what was there."""
+        return cast("SecretShape", self._connection.put(f"/api/secrets/{quote(name, safe='')}", {"value": value}))
+
+    def remove(self, name: str) -> None:
+        """Remove a secret."""
+        self._connection.delete(f"/api/secrets/{quote(name, safe='')}")
 
 
 class Queues:

@@ -46,6 +46,8 @@ class Options(TypedDict, total=False):
     script: str | None
     arguments: Sequence[str] | None
     environment_variables: Mapping[str, str]
+    secret_variables: Sequence[str]
+    """Names of variables whose values are secret whatever they are called."""
     tags: Mapping[str, str]
     display_name: str
     priority: int
@@ -61,6 +63,7 @@ class Asked:
     script: str | None = None
     arguments: Sequence[str] | None = None
     environment_variables: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: Sequence[str] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     display_name: str = ""
     priority: int = 0
@@ -74,6 +77,7 @@ class Asked:
             "script": self.script,
             "arguments": None if self.arguments is None else list(self.arguments),
             "environmentVariables": dict(self.environment_variables) or None,
+            "secretVariables": list(self.secret_variables) or None,
             "tags": dict(self.tags) or None,
             "displayName": self.display_name or None,
             "priority": self.priority or None,

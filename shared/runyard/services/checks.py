@@ -9,31 +9,23 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from runyard.computes import ComputeView, overview
 from runyard.errors import RunyardError
-from runyard.ports import Ports
-from runyard.reconcile import alarms
+from runyard.ports import Ports, Query
+from runyard.reconcile import DROP_CONTAINER, alarms
+from runyard.reconcile.alarm import lasting
+from runyard.services.check import Check
 
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
+LOOKED: Final = 1000
+"""Runs of which it is told how many were found by the sweep only."""
 SILENT: Final = 60.0
 """Seconds without a heartbeat of the supervisor, which comes every 10, after which it is told that it may hang."""
 _AGAIN: Final = "mend that, then run doctor again"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One finding."""
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    """What to do, when it is not ok."""
 
 
 def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
@@ -42,8 +34,11 @@ def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
         ("python", _python),
         ("stores", lambda: _stores(ports)),
         ("alarms", lambda: _alarms(ports, root)),
+        ("drops", lambda: _drops(ports)),
         ("computes", lambda: _computes(ports)),
     ]
+    if root is not None:
+        parts.append(("environments", lambda: _environments(ports)))
     if root is not None:
         parts.insert(1, ("root", lambda: _root(root)))
         parts.append(("supervisor", lambda: _supervisor(root)))
@@ -102,6 +97,22 @@ def _alarms(ports: Ports, root: Path | None) -> Iterator[Check]:
         yield Check(name="alarms", ok=True, detail="none: nothing is stuck, overdue or undeliverable")
 
 
+def _drops(ports: Ports) -> Iterator[Check]:
+    """How reliable the events of the drop folder are."""
+    mark = ports.marks.get(DROP_CONTAINER)
+    if mark is None:
+        yield Check(name="drops", ok=True, detail=f"{DROP_CONTAINER} is not watched yet; a host begins")
+        return
+    detail = f"{mark.missed:,} snapshots raised no event and were found by the sweep"
+    if mark.missed_at is not None:
+        detail += f", the last {lasting(ports.clock.now() - mark.missed_at)} ago"
+    dropped = [run for run in ports.runs.list(Query(limit=LOOKED)).runs if run.origin.source == "blob"]
+    late = sum(run.origin.event_id == "sweep" for run in dropped)
+    if late:
+        detail += f"; of the newest {len(dropped):,} that were dropped, {late:,} ({late / len(dropped):.1%})"
+    yield Check(name="drops", ok=True, detail=detail)
+
+
 def _computes(ports: Ports) -> Iterator[Check]:
     for view in overview(ports):
         compute = view.compute
@@ -114,6 +125,12 @@ def _computes(ports: Ports) -> Iterator[Check]:
         else:
             full = f"kind {compute.kind}, {view.taken} of {compute.limit} slots taken, {view.waiting} waiting"
             yield Check(name=f"compute {compute.name}", ok=True, detail=full + _held(view, ports.clock.now()))
+
+
+def _environments(ports: Ports) -> Iterator[Check]:
+    from runyard.services.environment_checks import environments  # noqa: PLC0415 - the engine, for this command only
+
+    return environments(ports)
 
 
 def _held(view: ComputeView, now: float) -> str:

@@ -15,7 +15,8 @@ from runyard.dispatch.wakes import WATCH, nudge
 from runyard.errors import ConfigError
 from runyard.ports import Clock, Ports, Queue, TargetContext
 from runyard.reconcile import AlarmLog, alarms, recover
-from runyard.services.checks import Check, run_checks, supervision
+from runyard.services.check import Check
+from runyard.services.checks import run_checks, supervision
 from runyard.stores.courier import HttpCourier
 from runyard.stores.embedded import EmbeddedStores, SystemClock
 from runyard.targets.registry import Registry, known_kinds
@@ -102,6 +103,8 @@ def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
         blobs=stores.blobs,
         computes=stores.computes,
         webhooks=stores.webhooks,
+        schedules=stores.schedules,
+        marks=stores.marks,
         subscriptions=stores.subscriptions,
         deliveries=stores.deliveries,
         courier=HttpCourier(),

@@ -36,6 +36,8 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
     "subscriptions": frozenset({"put", "remove", "source"}),
     "deliveries": frozenset({"add", "replace", "drop"}),
     "courier": frozenset({"deliver"}),
+    "schedules": frozenset({"put", "remove"}),
+    "marks": frozenset({"begin", "count"}),
     "secrets": frozenset({"set", "remove"}),
     "target": frozenset({"prepare", "submit", "submit_many", "void", "cancel", "cleanup", "forget"}),
 }
@@ -51,7 +53,9 @@ READS: Final[Mapping[str, frozenset[str]]] = {
     "subscriptions": frozenset({"get", "list", "any"}),
     "deliveries": frozenset({"get", "due", "list", "counts"}),
     "courier": frozenset(),
-    "secrets": frozenset({"get", "names"}),
+    "schedules": frozenset({"get", "list", "due"}),
+    "marks": frozenset({"get"}),
+    "secrets": frozenset({"get", "names", "changed"}),
     "target": frozenset({"check", "plan", "poll", "logs", "close"}),
 }
 """By port: what changes nothing, or nothing that outlives the process."""

@@ -256,7 +256,14 @@ class _FileReader:
 
 
 def _info(container: str, name: str, status: os.stat_result) -> BlobInfo:
-    return BlobInfo(container=container, name=name, etag=etag_of(status), size=status.st_size, modified=status.st_mtime)
+    return BlobInfo(
+        container=container,
+        name=name,
+        etag=etag_of(status),
+        size=status.st_size,
+        modified=status.st_mtime,
+        changed=status.st_ctime,
+    )
 
 
 def _open_inside(base: str, path: str, flags: int) -> int:

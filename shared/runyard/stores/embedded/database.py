@@ -66,6 +66,8 @@ class Database:
             try:
                 _use_wal(self._writer)
                 self._writer.execute("PRAGMA synchronous = NORMAL")
+                # What was deleted or replaced is overwritten: a message may have held what its sender should not have sent.
+                self._writer.execute("PRAGMA secure_delete = ON")  # measured: no difference
                 upgrade(self._writer, path, migrations)
             except BaseException:
                 self._writer.close()

@@ -1,7 +1,8 @@
-"""Small named documents (computes, aliases, webhooks) in one table."""
+"""Small named documents (computes, aliases, webhooks, start marks) in one table."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Generic, TypeVar
@@ -9,6 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from runyard.ports.computes import Compute
+from runyard.ports.marks import StartMark
 from runyard.ports.webhooks import SCHEMA, Webhook, WebhookSecret
 from runyard.stores.embedded.database import Database
 
@@ -48,6 +50,21 @@ class Documents(Generic[T]):
             )
         )
         return self.get(name) or document
+
+    def change(self, name: str, make: Callable[[T | None], T | None]) -> T | None:
+        """Put what is made of what is there, unless that is ``None``, in one transaction; returns what is there then."""
+
+        def work(db: sqlite3.Connection) -> T | None:
+            found = db.execute(
+                "SELECT document FROM documents WHERE kind = ? AND name = ?", (self._kind, name)
+            ).fetchone()
+            before = None if found is None else self._decode(found[0])
+            after = make(before)
+            if after is not None:
+                db.execute(_PUT, (self._kind, name, msgspec.json.encode(after)))
+            return before if after is None else after
+
+        return self._database.write(work, durable=True)
 
     def get(self, name: str) -> T | None:
         """By name."""
@@ -147,3 +164,27 @@ class EmbeddedWebhookStore:
     def remove(self, name: str) -> bool:
         """Remove; whether it was there."""
         return self._webhooks.remove(name)
+
+
+class EmbeddedMarkStore:
+    """A :class:`~runyard.ports.marks.MarkStore` in ``runyard.db``."""
+
+    def __init__(self, database: Database) -> None:
+        self._marks = Documents(database, "mark", StartMark)
+
+    def begin(self, container: str, since: float) -> StartMark:
+        """Set the mark, if there is none; see the port."""
+        new = StartMark(container=container, since=since)
+        return self._marks.change(container, lambda there: new if there is None else None) or new
+
+    def get(self, container: str) -> StartMark | None:
+        """The mark, or ``None``."""
+        return self._marks.get(container)
+
+    def count(self, container: str, missed: int, at: float) -> None:
+        """Add to what the sweep found; see the port."""
+
+        def counted(there: StartMark | None) -> StartMark | None:
+            return None if there is None else replace(there, missed=there.missed + missed, missed_at=at)
+
+        self._marks.change(container, counted)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from runyard.errors import StorageFullError
+from runyard.ports.clock import Clock
 
 TEMPORARY: Final = ".runyard-put-"
 """How the names of files that are still being written begin."""
@@ -82,3 +83,13 @@ def sync_folder(folder: Path) -> None:
 def _copy(source: BinaryIO, descriptor: int) -> None:
     while piece := source.read(PIECE):
         write_all(descriptor, piece)
+
+
+def time_of(folder: Path, clock: Clock) -> float:
+    """What time it is by the clock that dates files in ``folder``, which may be another machine's; else by ``clock``."""
+    try:
+        path, status = write_temporary(folder, b"", sync=False)
+    except (OSError, StorageFullError):  # not ours to write: then who does has a clock that is near ours
+        return clock.now()
+    path.unlink(missing_ok=True)
+    return status.st_mtime

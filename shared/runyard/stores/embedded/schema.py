@@ -154,6 +154,27 @@ _MANY_WAITING: Final = (
     "DROP INDEX runs_by_ending",
 )
 
+_SCHEDULES: Final = (
+    """CREATE TABLE schedules (
+        name TEXT NOT NULL PRIMARY KEY,
+        version INTEGER NOT NULL, -- begins with a random number
+        due REAL,                 -- NULL: nothing to do, or paused
+        moved REAL,               -- NULL: paused
+        document BLOB NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX schedules_by_due ON schedules (due) WHERE due IS NOT NULL",
+    "CREATE INDEX schedules_by_move ON schedules (moved) WHERE moved IS NOT NULL",
+)
+
+# A root that was watched before there were start marks has always taken whatever lay in it.
+_START_MARKS: Final = (
+    (
+        "INSERT INTO documents (kind, name, document)"
+        """ SELECT 'mark', 'snapshots', '{"container":"snapshots","since":0.0}'"""
+        " WHERE EXISTS (SELECT 1 FROM documents WHERE kind = 'compute')"
+    ),
+)
+
 _ENDINGS_OUT: Final = (
     # Endings that are still to be announced: written in the transaction of the ending, if there is a subscription.
     "CREATE TABLE outbox (run_id TEXT NOT NULL PRIMARY KEY, at REAL NOT NULL, schema INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID",
@@ -178,6 +199,8 @@ MIGRATIONS: Final[Migrations] = (
     _TOMBSTONES_BY_AGE,
     _ORDER_WITH_AGEING,
     _MANY_WAITING,
+    _SCHEDULES,
+    _START_MARKS,
     _ENDINGS_OUT,
 )
 """What takes a file from version n to n + 1, by n. Version 0 is an empty file."""

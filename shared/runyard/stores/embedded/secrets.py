@@ -41,6 +41,15 @@ class FolderSecrets:
         """The names, sorted; never the values."""
         return sorted(path.name for path in self._folder.iterdir() if is_secret_name(path.name))
 
+    def changed(self, name: str) -> float | None:
+        """When it was last set; ``None`` if it is not there."""
+        if not is_secret_name(name):
+            return None
+        try:
+            return (self._folder / name).stat().st_mtime
+        except FileNotFoundError:
+            return None
+
     def remove(self, name: str) -> bool:
         """Remove; whether it was there."""
         if not is_secret_name(name):

@@ -11,15 +11,18 @@ from runyard.ports.clock import Clock
 from runyard.stores.embedded.blobs import FolderBlobs
 from runyard.stores.embedded.clock import SystemClock
 from runyard.stores.embedded.database import Database
-from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedWebhookStore
-from runyard.stores.embedded.files import no_room
+from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedMarkStore, EmbeddedWebhookStore
+from runyard.stores.embedded.files import no_room, time_of
 from runyard.stores.embedded.gates import EmbeddedGates
 from runyard.stores.embedded.notify import EmbeddedDeliveryStore, EmbeddedSubscriptionStore
 from runyard.stores.embedded.queue import EmbeddedQueue
 from runyard.stores.embedded.runs import EmbeddedRunStore
+from runyard.stores.embedded.schedules import EmbeddedScheduleStore
 from runyard.stores.embedded.secrets import FolderSecrets
 
 DATABASE = "runyard.db"
+DROPS = "snapshots"
+"""The drop container. Its start mark is set when the root is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class EmbeddedStores:
     blobs: FolderBlobs
     computes: EmbeddedComputeStore
     webhooks: EmbeddedWebhookStore
+    schedules: EmbeddedScheduleStore
+    marks: EmbeddedMarkStore
     subscriptions: EmbeddedSubscriptionStore
     deliveries: EmbeddedDeliveryStore
     secrets: FolderSecrets
@@ -54,11 +59,14 @@ class EmbeddedStores:
                 root = root.resolve()
                 if root.stat().st_mode & 0o077:
                     root.chmod(0o700)
-                (root / "snapshots").mkdir(exist_ok=True)
+                (root / DROPS).mkdir(exist_ok=True)
                 secrets = FolderSecrets(root / "secrets")
         except OSError as error:
             raise ConfigError(f"{root} cannot be used as the root: {error.strerror}; choose another folder") from error
         database = Database(root / DATABASE)
+        marks = EmbeddedMarkStore(database)
+        if marks.get(DROPS) is None:
+            marks.begin(DROPS, time_of(root / DROPS, clock))
         return cls(
             root=root,
             clock=clock,
@@ -68,6 +76,8 @@ class EmbeddedStores:
             blobs=FolderBlobs(root),
             computes=EmbeddedComputeStore(database),
             webhooks=EmbeddedWebhookStore(database),
+            schedules=EmbeddedScheduleStore(database),
+            marks=marks,
             subscriptions=EmbeddedSubscriptionStore(database),
             deliveries=EmbeddedDeliveryStore(database),
             secrets=secrets,

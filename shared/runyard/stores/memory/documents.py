@@ -1,10 +1,14 @@
-"""Computes, webhooks and secrets in memory."""
+"""Computes, webhooks, start marks and secrets in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from threading import RLock
 
 from runyard.ports.computes import Compute
+from runyard.ports.marks import StartMark
 from runyard.ports.webhooks import Webhook
 from runyard.stores.names import check_secret
 
@@ -67,11 +71,36 @@ class MemoryWebhookStore:
         return self._webhooks.pop(name, None) is not None
 
 
+class MemoryMarkStore:
+    """A :class:`~runyard.ports.marks.MarkStore` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._marks: dict[str, StartMark] = {}
+
+    def begin(self, container: str, since: float) -> StartMark:
+        """Set the mark, if there is none; see the port."""
+        with self._lock:
+            return self._marks.setdefault(container, StartMark(container=container, since=since))
+
+    def get(self, container: str) -> StartMark | None:
+        """The mark, or ``None``."""
+        return self._marks.get(container)
+
+    def count(self, container: str, missed: int, at: float) -> None:
+        """Add to what the sweep found; see the port."""
+        with self._lock:
+            if (mark := self._marks.get(container)) is not None:
+                self._marks[container] = replace(mark, missed=mark.missed + missed, missed_at=at)
+
+
 class MemorySecrets:
     """:class:`~runyard.ports.secrets.Secrets` in a dictionary."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._values: dict[str, str] = {}
+        self._changed: dict[str, float] = {}
 
     def get(self, name: str) -> str | None:
         """The value, or ``None``."""
@@ -80,10 +109,15 @@ class MemorySecrets:
     def set(self, name: str, value: str) -> None:
         """Create or replace; see the port."""
         self._values[check_secret(name)] = value
+        self._changed[name] = self._now()
 
     def names(self) -> Sequence[str]:
         """The names, sorted; never the values."""
         return sorted(self._values)
+
+    def changed(self, name: str) -> float | None:
+        """When it was last set; ``None`` if it is not there."""
+        return self._changed.get(name) if name in self._values else None
 
     def remove(self, name: str) -> bool:
         """Remove; whether it was there."""

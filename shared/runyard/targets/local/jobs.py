@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from runyard.errors import UnsupportedError
-from runyard.ports import Job, Plan
+from runyard.ports import Job, Plan, Secrets, kept_of, user_secret
+from runyard.runner.sealed import MASK, at, pointer_to
 from runyard.runs.identity import remote_name
-from runyard.runs.model import Handle, JobSpec, SnapshotRef
+from runyard.runs.model import EnvironmentSpec, Handle, JobSpec, SnapshotRef
 from runyard.targets.local.options import LocalOptions
 
 KIND: Final = "local"
@@ -39,35 +40,37 @@ def make_plan(job: Job) -> Plan:
         "script": spec.script,
         "arguments": list(spec.arguments),
         "interpreter": options.interpreter if spec.interpreter == "python" else spec.interpreter,
-        "environment_variables": dict(spec.environment_variables),
+        "environment_variables": {**spec.environment_variables, **dict.fromkeys(spec.secrets, MASK)},
         "node_count": 1,
         "gpu": job.slot % options.gpus if options.gpus else None,
         "max_duration": spec.max_duration,
         "grace": options.grace,
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
-        "environment": _environment(spec, options),
+        "environment": environment_record(spec.environment, options) if spec.environment is not None else None,
         "container": msgspec.to_builtins(spec.container) if spec.container is not None else None,
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
     }
+    if run.secret:
+        request["secret"] = run.secret
+    if spec.secrets:
+        request["secrets"] = dict(spec.secrets)
     handle = Handle(kind=KIND, compute=compute.name, id=f"{run.id}/{job.attempt}")
     return Plan(
         kind=KIND, compute=compute.name, run_id=run.id, attempt=job.attempt, name=name, request=request, handle=handle
     )
 
 
-def _environment(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
-    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it."""
-    wish = spec.environment
-    if wish is None:
-        return None
+def environment_record(wish: EnvironmentSpec, options: LocalOptions) -> dict[str, object]:
+    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it, and what people are told of it."""
     return {
         "conda": wish.conda,
         "policy": wish.policy,
         "auto_prepare": wish.auto_prepare,
         "base": wish.base,
         "source": wish.source,
+        "note": wish.note,
         "resolver": options.resolver,
         "python": options.interpreter,
         "cache": options.environments,
@@ -92,19 +95,31 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
         raise UnsupportedError(
             "docker.enabled is true: running in a container is not available in this version; set it to false"
         )
-    if spec.environment is not None:
-        raise UnsupportedError(
-            "environment.python.userManagedDependencies is false: preparing a Python environment is not available in this "
-            "version; set it to true, and the script runs with the compute's own Python"
-        )
     return spec, snapshot
 
 
-def record_of(plan: Plan, root: Path) -> Mapping[str, Any]:
-    """The record to send: the plan's request with the path of the snapshot."""
+def record_of(plan: Plan, root: Path, concealed: Iterable[str] = ()) -> dict[str, Any]:
+    """The record to send: the plan's request with the path of the snapshot, and the places of what is masked in it."""
     record = dict(plan.request)
     record["snapshot"] = os.path.join(root, str(record["snapshot"]))  # noqa: PTH118 - four times as fast, and hot
+    if places := sorted(concealed):
+        record["concealed"] = places
     return record
+
+
+def secrets_of(plan: Plan, secrets: Secrets) -> dict[str, Any]:
+    """What the plan's request shows masked, by JSON pointers into it.
+
+    Raises:
+        ConfigError: if the run's secrets are gone, or one that its run configuration names is not there.
+    """
+    request: Any = plan.request
+    kept = kept_of(secrets, request.get("secret", ""), plan.run_id)
+    # The request has those fields of the job that matter here under their own names.
+    found = {pointer: value for pointer, value in kept.spec.items() if at(request, pointer) == MASK}
+    for variable, name in request.get("secrets", {}).items():
+        found[pointer_to("environment_variables", variable)] = user_secret(secrets, name, variable)
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from runyard.errors import StorageFullError, TransientError
 from runyard.runner import build, keep, wire
-from runyard.targets.local.connection import PROMPT, Connection, Disconnected, Silent
+from runyard.targets.local.connection import PROMPT, Connection, Disconnected, Refused, Silent
 from runyard.targets.local.inherit import inherited
 
 START_WITHIN: Final = 20.0
@@ -25,6 +25,7 @@ _BACK_WITHIN: Final = 0.5
 """Seconds for which a supervisor that was lost may come back by itself: its keeper starts the next."""
 _FRESH: Final = 2.0
 """Seconds for which what the supervisor told by itself is taken as the present."""
+_OTHER_VERSION: Final = "the local supervisor is of another version and still carries runs; it leaves when they have ended, and new ones start then"
 _LOG_MOST: Final = 1 << 20
 """Bytes of the supervisor's log beyond which a new one is begun."""
 
@@ -51,8 +52,8 @@ class Supervisor:
         """When it was last given up to connect."""
         self._jobs: dict[str, dict[str, Any]] = {}
         self._computes: set[str] = set()
-        self._unconfirmed: dict[str, Mapping[str, Any]] = {}
-        """Jobs that were handed over and not heard of since: handed over again if the supervisor is killed."""
+        self._unconfirmed: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+        """Jobs and their secrets that were handed over and not heard of since: handed over again if the supervisor is killed."""
 
     def seen(self, name: str) -> dict[str, Any] | None:
         """What the supervisor last told of a job: ``phase``, ``started``, ``detail``, and ``result`` once ended."""
@@ -110,17 +111,24 @@ class Supervisor:
         self._computes |= computes
         self.ask("list")
 
-    def start(self, records: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    def start(
+        self, records: Sequence[Mapping[str, Any]], secrets: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Sequence[str]:
         """Hand jobs over; for each an empty text, or why it was refused.
+
+        Args:
+            records: The jobs, their secrets masked.
+            secrets: Per name of a job, what it shows masked, by JSON pointers into its record. Kept in memory alone, here as there.
 
         Raises:
             TransientError: if the supervisor does not answer.
         """
+        values = secrets or {}
         for record in records:
             self._computes.add(record["compute"])
             self._jobs.setdefault(record["name"], {"phase": "accepted"})
-            self._unconfirmed[record["name"]] = record
-        answers: Sequence[str] = self.ask("start", jobs=records)["ok"]
+            self._unconfirmed[record["name"]] = (record, values.get(record["name"], {}))
+        answers: Sequence[str] = self.ask("start", jobs=records, secrets=values)["ok"]
         return answers
 
     def close(self) -> None:
@@ -171,12 +179,20 @@ class Supervisor:
     def _greet(self, connection: Connection, ident: str) -> bool:
         """Introduce ourselves; whether it stays. One of another build is asked to leave if it has nothing to do."""
         try:
-            reply = connection.ask("hello", PROMPT, protocol=wire.PROTOCOL, environment=inherited())
+            try:
+                reply = connection.ask("hello", PROMPT, protocol=wire.PROTOCOL, environment=inherited())
+            except Refused:  # it speaks another protocol
+                if not connection.ask("retire")["ok"]:
+                    raise TransientError(_OTHER_VERSION) from None
+                connection.close()
+                return False
             if reply["build"] != ident and not reply["jobs"] and connection.ask("retire")["ok"]:
                 connection.close()
                 return False
             if self._unconfirmed:
-                connection.ask("start", jobs=list(self._unconfirmed.values()))
+                again = list(self._unconfirmed.values())
+                secrets = {record["name"]: values for record, values in again if values}
+                connection.ask("start", jobs=[record for record, _ in again], secrets=secrets)
         except Disconnected:
             return False
         except Silent:

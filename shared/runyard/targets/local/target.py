@@ -29,7 +29,7 @@ from runyard.runs.model import Attempt, Handle
 from runyard.runs.states import State
 from runyard.targets.local import options
 from runyard.targets.local.connection import PROMPT, Refused
-from runyard.targets.local.jobs import KIND, make_plan, record_of, split_handle
+from runyard.targets.local.jobs import KIND, make_plan, record_of, secrets_of, split_handle
 from runyard.targets.local.supervisor import Supervisor
 
 PHASES: Final[dict[str, State]] = {
@@ -72,6 +72,7 @@ class LocalTarget:
             raise ConfigError("the kind 'local' needs the root folder of an embedded host; start one with `runyard up`")
         # As it is, not resolved anew for each job: the supervisor works with this very path.
         self._root = context.root.absolute()
+        self._secrets = context.secrets
         self._tell = context.tell
         self._told: set[str] = set()
         self._supervisor = Supervisor(self._root, self._news)
@@ -102,14 +103,26 @@ class LocalTarget:
 
     def submit_many(self, plans: Sequence[Plan]) -> Sequence[Handle | Exception]:
         """Hand jobs over with one request; see the port."""
+        records: list[dict[str, Any]] = []
+        values: dict[str, dict[str, Any]] = {}
+        errors: dict[str, Exception] = {}
+        for plan in plans:
+            try:
+                secrets = secrets_of(plan, self._secrets)
+            except ConfigError as error:
+                errors[plan.name] = error
+                continue
+            records.append(record_of(plan, self._root, secrets))
+            if secrets:
+                values[plan.name] = secrets
         try:
-            answers = self._supervisor.start([record_of(plan, self._root) for plan in plans])
+            answers = self._supervisor.start(records, values) if records else []
         except RunyardError as error:
-            return [error for _ in plans]
-        return [
-            ConfigError(f"the local supervisor refused the job: {answer}") if answer else _handle(plan)
-            for plan, answer in zip(plans, answers, strict=True)
-        ]
+            return [errors.get(plan.name, error) for plan in plans]
+        for record, answer in zip(records, answers, strict=True):
+            if answer:
+                errors[record["name"]] = ConfigError(f"the local supervisor refused the job: {answer}")
+        return [errors.get(plan.name) or _handle(plan) for plan in plans]
 
     def poll(self, handles: Sequence[Handle]) -> Sequence[Observation]:
         """Observe jobs: the result file is the truth, the supervisor knows those that have none."""
@@ -221,7 +234,11 @@ class LocalTarget:
         if job.get("result"):
             return _ended(handle, job["result"])
         return Running(
-            handle=handle, phase=PHASES[job["phase"]], started=job.get("started"), detail=job.get("detail", "")
+            handle=handle,
+            phase=PHASES[job["phase"]],
+            started=job.get("started"),
+            detail=job.get("detail", ""),
+            notes=tuple(job.get("notes", ())),
         )
 
     def _ending(self, handle: Handle) -> Ended | None:
@@ -270,4 +287,5 @@ def _ended(handle: Handle, found: dict[str, Any]) -> Ended:
         ended=found["ended"],
         log_bytes=found["log_bytes"],
         log_complete=found["log_complete"],
+        notes=tuple(found.get("notes", ())),
     )

@@ -1,200 +1,306 @@
-"""The run that a script is part of."""
+"""The run that a script is part of, and its child runs."""
 
-import json
 import os
-import shutil
 import sys
-import time
 import uuid
 
-from .reading import IMAGE, LIST, SCALAR, TABLE, read_metrics
-from .values import is_sequence, plain, sequence
+from .errors import RunEnvironmentException, say
+from .experiment import Experiment
+from .files import Files
+from .journal import Journal
+from .logs import Logs
+from .models import Models
+from .reading import CHILD, read_children
+from .tags import Tags
+from .values import text
 
-_TAG = "runyard.tag"
+_ENDINGS = ("Completed", "Failed", "Canceled")
+_MAX_CHILDREN = 100  # the SDK's, for create_children
+_HINTS = {
+    "input_datasets": "there are no datasets here; pass paths as arguments",
+    "output_datasets": "there are no datasets here; write to outputs/",
+    "get_environment": "the environment is that of the interpreter, sys.executable",
+    "get_secret": "there is no key vault here; pass secrets as environment variables",
+    "get_secrets": "there is no key vault here; pass secrets as environment variables",
+    "submit_child": "a script starts no runs here; child_run() logs under this one, and runyard submit starts another",
+    "restore_snapshot": "the snapshot is the working directory, as it was unpacked",
+}
 
 
-class RunEnvironmentException(Exception):  # noqa: N818 - the SDK's name
-    """There is no run around this script."""
+class Run(Logs, Files, Tags, Models):
+    """A run. ``Run.get_context()`` gives the script's own, ``child_run()`` one that logs under it."""
 
-
-class Experiment:
-    """The experiment that a run belongs to: its name."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __repr__(self):
-        return "Experiment(%r)" % self.name
-
-
-class Run:
-    """A run. ``Run.get_context()`` gives the script's own."""
-
-    parent = None
-    """No run has a parent here yet."""
+    type = "azureml.scriptrun"
 
     @classmethod
-    def get_context(cls, allow_offline=True):
+    def get_context(cls, allow_offline=True, used_for_context_manager=False, **kwargs):
         """The run that this script is part of; outside of one, a run that prints what is logged.
 
         Raises:
             RunEnvironmentException: outside of a run, if ``allow_offline`` is false.
         """
         if os.environ.get("RUNYARD_METRICS") and os.environ.get("AZUREML_RUN_ID"):
-            return get_run()
+            return _current_run()
         if allow_offline:
+            from .offline import OfflineRun  # noqa: PLC0415 - it is made of this class
+
             return OfflineRun()
-        raise RunEnvironmentException("this script is not part of a run; submit it, or allow an offline run")
+        raise RunEnvironmentException
 
     @classmethod
-    def get_submitted_run(cls):
+    def get_submitted_run(cls, **kwargs):
         """The run that this script is part of.
 
         Raises:
             RunEnvironmentException: outside of a run.
         """
-        return cls.get_context(allow_offline=False)
+        return Run.get_context(allow_offline=False)
 
-    def __init__(self, run_id, experiment, metrics, outputs):
+    @staticmethod
+    def add_type_provider(runtype, run_factory):
+        """Nothing: packages beside azureml-core call it when they are imported, and only its service makes their runs."""
+
+    @staticmethod
+    def get(workspace, run_id):
+        """The script's own run, by its id; others are not within a script's reach."""
+        return get_run(run_id=run_id)
+
+    @staticmethod
+    def list(experiment, *_, **__):
+        """Other runs are not within a script's reach.
+
+        Raises:
+            RunEnvironmentException: always.
+        """
+        raise RunEnvironmentException(
+            "a script here sees its own run alone; `runyard runs` lists those of %s" % experiment
+        )
+
+    def __init__(self, experiment, run_id, outputs=None, **kwargs):
+        """Not for scripts: they call :meth:`get_context`."""
+        if not isinstance(kwargs.get("_journal"), Journal):
+            raise RunEnvironmentException(
+                "a Run is made by Run.get_context() here; only a service of Azure ML has others"
+            )
         self.id = run_id
-        self.experiment = Experiment(experiment)
-        self.tags = {}
-        self._metrics = metrics
-        self._outputs = outputs
+        self.experiment = experiment
+        self.outputs = outputs
+        self.parent = kwargs.get("_parent")
+        self._name = kwargs.get("_name") or run_id
+        self._journal = kwargs["_journal"]
+        self._status = "Running"
 
     def __repr__(self):
-        return "Run(Experiment: %s, Id: %s)" % (self.experiment.name, self.id)
+        return "Run(Experiment: %s, Id: %s)" % (getattr(self.experiment, "name", ""), self.id)
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        return None
+    def __exit__(self, kind, error, traceback):
+        if self.parent is not None and self._status not in _ENDINGS:
+            if kind is None:
+                self.complete()
+            else:
+                self.fail("%s: %s" % (kind.__name__, error))
 
     def __getattr__(self, name):
         # Only for what is not there. Names with underscores are Python's own questions.
         if name.startswith("_"):
             raise AttributeError(name)
-        raise AttributeError(
-            "Runyard's run has no %s; it has id, experiment, log, log_list, log_row, log_table, log_image, tag and get_metrics"
-            % name
-        )
+        there = sorted(each for each in dir(type(self)) if not each.startswith("_"))
+        raise AttributeError("Runyard's run has no %s: %s" % (name, _HINTS.get(name) or "it has " + ", ".join(there)))
+
+    @property
+    def name(self):
+        """The id, or the name that a child run was given."""
+        return self._name
 
     @property
     def number(self):
         """The number of the attempt."""
         return int(os.environ.get("RUNYARD_ATTEMPT", "1"))
 
-    def log(self, name, value, description="", step=None):
-        """Log a number or a text; repeated calls make a series. A list is logged by :meth:`log_list`."""
-        if is_sequence(value):
-            self.log_list(name, value, description)
-        else:
-            self._log(name, SCALAR, plain(value), description, step)
-
-    def log_list(self, name, value, description=""):
-        """Log a list of numbers or texts."""
-        self._log(name, LIST, sequence(value), description)
-
-    def log_row(self, name, description=None, **kwargs):
-        """Log a row of a table: ``log_row("roc", fpr=0.1, tpr=0.8)``; repeated calls add rows."""
-        self._log(name, TABLE, {column: _cell(cell) for column, cell in kwargs.items()}, description)
-
-    def log_table(self, name, value, description=""):
-        """Log a table: column names to lists."""
-        self._log(name, TABLE, {str(column): _cell(cells) for column, cells in value.items()}, description)
-
-    def log_image(self, name, path=None, plot=None, description=""):
-        """Log an image: a file (``path``), or a matplotlib figure or module (``plot``). It is kept in the outputs.
-
-        Raises:
-            ValueError: unless just one of the two is given.
-        """
-        if (path is None) == (plot is None):
-            raise ValueError("log_image needs either path or plot")
-        ending = os.path.splitext(path)[1] if path is not None else ".png"
-        kept = "images/%s_%d%s" % (_plain_name(name), int(time.time() * 1e6), ending)
-        target = os.path.join(self._outputs, kept)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if path is not None:
-            shutil.copyfile(path, target)
-        else:
-            plot.savefig(target)
-        self._log(name, IMAGE, "outputs/" + kept, description)
-
-    def tag(self, key, value=None):
-        """Tag the run."""
-        self.tags[str(key)] = str(value)
-        self._log(str(key), _TAG, str(value))
-
-    def get_metrics(self, name=None):
-        """What was logged so far, in the SDK's shapes."""
-        return read_metrics(self._metrics, name)
+    @property
+    def status(self):
+        """``Running``; that of a child run is what it was told last."""
+        return self._status
 
     def get_id(self):
         """The run's id."""
         return self.id
 
+    def get_status(self):
+        """``Running``; that of a child run is what it was told last."""
+        return self._status
+
+    def get_detailed_status(self):
+        """The status as a dict."""
+        return {"status": self._status, "details": []}
+
+    def get_details(self):
+        """What is known of the run while it runs, under the SDK's names; ``logFiles`` are paths."""
+        logs = {
+            name: os.path.join(self._folder, name) for name in self.get_file_names() if name.startswith("azureml-logs/")
+        }
+        return {
+            "runId": self.id,
+            "target": os.environ.get("RUNYARD_COMPUTE", os.environ.get("AZUREML_TARGET_TYPE", "local")),
+            "status": self._status,
+            "warnings": [],
+            "properties": self.properties,
+            "inputDatasets": [],
+            "outputDatasets": [],
+            "runDefinition": {
+                "script": sys.argv[0] if sys.argv else "",
+                "arguments": sys.argv[1:],
+                "framework": os.environ.get("AZUREML_FRAMEWORK", "Python"),
+                "communicator": os.environ.get("AZUREML_COMMUNICATOR", "None"),
+                "nodeCount": int(os.environ.get("AZUREML_NODE_COUNT", "1")),
+            },
+            "logFiles": logs,
+            "submittedBy": None,
+        }
+
+    def get_details_with_logs(self):
+        """As :meth:`get_details`, with the logs' text in place of their paths."""
+        details = self.get_details()
+        for name, path in details["logFiles"].items():
+            with open(path, encoding="utf-8", errors="replace") as stream:
+                details["logFiles"][name] = stream.read()
+        return details
+
+    def get_all_logs(self, destination=None):
+        """Copy the logs; returns the copies' paths."""
+        folder = destination or os.curdir
+        names = sorted(self.get_details()["logFiles"])
+        self.download_files("azureml-logs/", folder)
+        return [os.path.join(folder, name) for name in names]
+
+    def get_snapshot_id(self):
+        """The run's id: each has a snapshot of its own."""
+        return self.id
+
+    def wait_for_completion(self, show_output=False, wait_post_processing=False, raise_on_error=True):
+        """The details, at once: a script that waited for its own run's end would wait for ever."""
+        return self.get_details()
+
+    def start(self):
+        """Nothing to do: it runs."""
+
     def flush(self, timeout_seconds=300):
         """Nothing to wait for: each line is written as it is logged."""
 
-    def complete(self):
-        """Nothing to do: the run is complete when the script has ended."""
+    def clean(self):
+        """Nothing to remove: the working directory goes by itself."""
 
-    def _log(self, name, kind, value, description="", step=None):
-        line = {"name": str(name), "type": kind, "value": value, "time": time.time()}
-        if description:
-            line["description"] = str(description)
-        if step is not None:
-            line["step"] = plain(step)
-        self._write(json.dumps(line).encode() + b"\n")
+    def complete(self, _set_status=True):
+        """End a child run. The script's own run is complete when the script has ended."""
+        self._end("Completed")
 
-    def _write(self, data):
-        descriptor = os.open(self._metrics, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            if os.write(descriptor, data) < len(data):
-                os.write(descriptor, b"\n")  # the disk is full: what was cut short must not spoil the next line
-                sys.stderr.write("runyard: a metric was cut short, as the disk is full\n")
-        except OSError as error:
-            # A script that computed for days does not end because a figure could not be noted.
-            sys.stderr.write("runyard: a metric was not written: %s\n" % error)
-        finally:
-            os.close(descriptor)
+    def fail(self, error_details=None, error_code=None, _set_status=True):
+        """Fail a child run. Of the script's own run only the log is told: as in the SDK, the exit code decides."""
+        if self.parent is None:
+            reason = ": %s" % _reason(error_details, error_code) if error_details or error_code else ""
+            say("the script calls its run failed%s (its exit code decides: end it with sys.exit(1))" % reason)
+        else:
+            self._end("Failed", _reason(error_details, error_code))
+
+    def cancel(self):
+        """Cancel a child run. A script cannot cancel its own run: the log is told how to."""
+        if self.parent is None:
+            say("a script cannot cancel its own run: end it, or call `runyard cancel %s`" % self.id)
+        else:
+            self._end("Canceled")
+
+    def child_run(self, name=None, run_id=None, outputs=None):
+        """A run that logs under this one: its metrics appear as ``<name>/<metric>`` on it."""
+        ident = run_id or "%s_%s" % (self.id, uuid.uuid4().hex[:8])
+        label = text(name or ident.rpartition("_")[2]).replace("/", "_")
+        label = "%s/%s" % (self._journal.child, label) if self._journal.child else label
+        child = self._child(ident, text(name or ident), label, outputs)
+        child._note()
+        return child
+
+    def create_children(self, count=None, tag_key=None, tag_values=None):
+        """Child runs: ``count`` of them, or one for each of ``tag_values``, with that tag.
+
+        Raises:
+            ValueError: if it is not said how many, or more than 100 are wanted.
+        """
+        if (count is None) == (tag_key is None or tag_values is None):
+            raise ValueError("create_children takes count, or tag_key and tag_values")
+        key, values = (
+            (tag_key, list(tag_values)) if count is None else ("azureml.batch_child_number", list(range(count)))
+        )
+        if len(values) > _MAX_CHILDREN:
+            raise ValueError("create_children makes at most %d runs, not %d" % (_MAX_CHILDREN, len(values)))
+        children = []
+        for value in values:
+            children.append(self.child_run())
+            children[-1].tag(key, value)
+        return children
+
+    def get_children(self, recursive=False, tags=None, properties=None, type=None, status=None, _rehydrate_runs=True):  # noqa: A002
+        """The child runs, also those that other processes of the script made; the filters are the SDK's."""
+        for ident, name, label, state in read_children(self._journal.path, self.id):
+            child = self._child(ident, name, label, None)
+            child._status = state or "Running"
+            wanted = type in (None, self.type) and status in (None, child._status)
+            if wanted and _has(child.tags, tags) and _has(child.properties, properties):
+                yield child
+            if recursive:
+                for each in child.get_children(True, tags, properties, type, status):
+                    yield each
+
+    def _child(self, ident, name, label, outputs):
+        return Run(self.experiment, ident, outputs, _journal=self._journal.of(label), _parent=self, _name=name)
+
+    def _end(self, status, reason=""):
+        if self.parent is not None:
+            self._status = status
+            self._note(reason)
+
+    def _note(self, reason=""):
+        value = {"id": self.id, "name": self._name, "parent": self.parent.id, "status": self._status}
+        self._journal.write(self._name, CHILD, value, reason)
 
 
-class OfflineRun(Run):
-    """A run outside of Runyard: prints what is logged."""
+def get_run(experiment=None, run_id=None, rehydrate=True, clean_up=True):
+    """The run of this process, made once; its id may be said.
 
-    def __init__(self):
-        super(OfflineRun, self).__init__("OfflineRun_%s" % uuid.uuid4(), "offline", os.devnull, "outputs")
-
-    def get_metrics(self, name=None):  # noqa: ARG002 - the run's signature
-        """Nothing is kept outside of a run."""
-        return {}
-
-    def _log(self, name, kind, value, description="", step=None):  # noqa: ARG002 - the run's signature
-        sys.stdout.write("Attempted to log %s metric %s:\n%s\n" % (kind.rpartition(".")[2], name, value))
+    Raises:
+        RunEnvironmentException: outside of a run, or for the id of another.
+    """
+    run = Run.get_submitted_run()
+    if run_id is None or run_id == run.id:
+        return run
+    for child in run.get_children(recursive=True):
+        if child.id == run_id:
+            return child
+    raise RunEnvironmentException("a script here sees its own run %s and its children alone, not %s" % (run.id, run_id))
 
 
 _current = None
 
 
-def get_run():
-    """The run of this process, made once."""
+def _current_run():
     global _current  # noqa: PLW0603 - a process is part of one run
-    if _current is None or _current.id != os.environ["AZUREML_RUN_ID"]:
-        _current = Run(
-            os.environ["AZUREML_RUN_ID"],
-            os.environ.get("AZUREML_ARM_PROJECT_NAME", ""),
-            os.environ["RUNYARD_METRICS"],
-            os.environ.get("RUNYARD_OUTPUTS", "outputs"),
-        )
+    ident, path = os.environ["AZUREML_RUN_ID"], os.environ["RUNYARD_METRICS"]
+    if _current is None or (_current.id, _current._journal.path) != (ident, path):
+        experiment = Experiment(os.environ.get("AZUREML_ARM_PROJECT_NAME", ""))
+        outputs = os.environ.get("RUNYARD_OUTPUTS") or os.path.abspath("outputs")
+        _current = Run(experiment, ident, _journal=Journal(path, outputs))
     return _current
 
 
-def _cell(value):
-    return sequence(value) if is_sequence(value) else plain(value)
+def _reason(details, code):
+    return " ".join(str(part) for part in (code, details) if part)
 
 
-def _plain_name(name):
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in str(name))[:100] or "image"
+def _has(pairs, wanted):
+    """Whether there are these pairs, or this key: what the SDK's filters mean."""
+    if wanted is None:
+        return True
+    if isinstance(wanted, str):
+        return wanted in pairs
+    return all(key in pairs and value in (None, pairs[key]) for key, value in dict(wanted).items())

@@ -1,0 +1,114 @@
+"""What a tool's failure is, as one sentence that names the package, and whether another try may do better."""
+
+import re
+from typing import Any, Iterable, List, Optional
+
+from .running import Outcome
+
+_NETWORK = re.compile(
+    r"connection refused|connection reset|connection aborted|connection broken|connection timed out|read timed out|connect timeout|"
+    r"operation timed out|request timed out|temporary failure in name resolution|name or service not known|"
+    r"failed to establish a new connection|dns error|network is unreachable|no route to host|could not resolve host|"
+    r"error sending request|failed to fetch|could not connect|condahttperror|connection failed|"
+    r"(?:status code|http error|http status|server error|error code|status)\W{0,12}(?:server error\W{1,3})?5[0-9]{2}\b|"
+    r"\b50[0234] (?:server error|bad gateway|service unavailable|gateway time-?out|internal server error)",
+    re.IGNORECASE,
+)
+_REFUSED = re.compile(
+    r"\b40[13] (?:client error|unauthorized|forbidden)|(?:status code|http error|http status|status)\W{0,12}(?:client error\W{1,3})?40[13]\b|"
+    r"user for .*:|invalid credentials|credentials not correct|authentication (?:failed|required|error)",
+    re.IGNORECASE,
+)
+_OFFLINE = re.compile(
+    r"network (?:connectivity )?is disabled|network was disabled|--offline|UV_OFFLINE|offline mode", re.IGNORECASE
+)
+_NO_ROOM = re.compile(r"no space left on device|disk quota exceeded|os error 28\b|errno 28\b", re.IGNORECASE)
+_NAME = r"[`'\"]?([A-Za-z0-9][A-Za-z0-9._-]*)"
+_UNKNOWN = (
+    re.compile(r"No matching distribution found for %s" % _NAME),
+    re.compile(r"Could not find a version that satisfies the requirement %s" % _NAME),
+    re.compile(r"Because %s was not found in" % _NAME),
+    re.compile(r"(?:Because )?there (?:is|are) no versions? of %s" % _NAME),
+    re.compile(r"Because only (?:the following versions of )?%s" % _NAME),
+    re.compile(r"^%s requires Python '" % _NAME, re.MULTILINE),
+    re.compile(r"No candidates were found for %s" % _NAME),
+    re.compile(r"(?:PackagesNotFoundError|ResolvePackageNotFound)\W[\s\S]{0,120}?- (?:\S+::)?%s" % _NAME),
+    re.compile(r"nothing provides (?:requested )?%s" % _NAME),
+    re.compile(r"- %s (?:\S+ )?does not exist" % _NAME),
+)
+_BUILT = (
+    re.compile(r"Failed building wheel for %s" % _NAME),
+    re.compile(r"Failed to (?:download and )?build %s" % _NAME),
+    re.compile(r"Could not build wheels for %s" % _NAME),
+    re.compile(r"Command .*egg_info.* failed .* in \S*/%s/?$" % _NAME, re.MULTILINE),
+    re.compile(r"Failed to download %s" % _NAME),
+)
+
+
+class Failure(Exception):  # noqa: N818 - it becomes a problem
+    """A tool failed: one sentence, the word of the retry table, and the last lines of the tool."""
+
+    def __init__(self, message: str, error_class: str, tail: List[str]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_class = error_class
+        self.tail = tail
+
+
+def is_network_trouble(text: str) -> bool:
+    """Whether a tool says that it did not reach an index or channel."""
+    return _NETWORK.search(text) is not None
+
+
+def package_in(text: str) -> Optional[str]:
+    """The package that a tool names as the one that failed."""
+    return _first(_BUILT, text) or _first(_UNKNOWN, text)
+
+
+def _first(patterns: Iterable[Any], text: str) -> Optional[str]:
+    for pattern in patterns:
+        found = pattern.search(text)
+        if found:
+            return str(re.sub(r"(?:[=<>!~].*|[.,:;]+$)", "", found.group(1)))
+    return None
+
+
+def failure_of(tool: str, outcome: Outcome, no_index: bool = False) -> Failure:
+    """What the failure of a resolver or installer was.
+
+    Network trouble is ``transient``, and nothing else is: what an index answers it will answer again.
+    """
+    text = outcome.text
+    package = package_in(text)
+    about = " (package %s)" % package if package else ""
+    if _NO_ROOM.search(text):
+        return Failure(
+            "%s found no room on the disk%s; 'runyard env prune' makes some" % (tool, about), "quota", outcome.tail
+        )
+    if _OFFLINE.search(text):
+        sentence = "%s may not use the network here%s; let it, or name a folder with the packages by --find-links"
+        return Failure(sentence % (tool, about), "user", outcome.tail)
+    if is_network_trouble(text):
+        sentence = (
+            "%s could not reach an index%s; see whether this machine has a network, or name an index that it reaches"
+        )
+        return Failure(sentence % (tool, about), "transient", outcome.tail)
+    if _REFUSED.search(text):
+        sentence = "an index refused %s's credentials%s; put valid ones into its URL or the tool's settings"
+        return Failure(sentence % (tool, about), "config", outcome.tail)
+    built, unknown = _first(_BUILT, text), _first(_UNKNOWN, text)
+    if built:
+        sentence = "%s could not build the package %s; ask for a version that has a wheel for this Python" % (
+            tool,
+            built,
+        )
+    elif unknown and no_index:
+        sentence = "%s found no fitting %s, and may ask no index (no-index is set)" % (tool, unknown)
+    elif unknown:
+        sentence = "%s found no fitting version of the package %s; its name or version may not exist there" % (
+            tool,
+            unknown,
+        )
+    else:
+        sentence = "%s could not install the packages (exit code %d)" % (tool, outcome.code)
+    return Failure(sentence, "user", outcome.tail)
