@@ -262,6 +262,17 @@ def test_a_run_is_not_pruned_before_its_ending_is_announced() -> None:
             {"queue": SUBMISSIONS, "template": {"experiment": "e", "snapshot": "uploads/a.zip", "id": "x"}},
             "the template has an `id`",
         ),
+        (
+            {
+                "queue": SUBMISSIONS,
+                "template": {
+                    "experiment": "e",
+                    "snapshot": "uploads/a.zip",
+                    "environmentVariables": {"API_TOKEN": "canary"},
+                },
+            },
+            "the template holds a secret in clear, and a message would carry it",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(asked: dict[str, Any], said: str) -> None:

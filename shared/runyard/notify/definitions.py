@@ -18,6 +18,7 @@ from runyard.events.signatures import STANDARD, Signing, check_secret
 from runyard.events.submission import Submission
 from runyard.ports import Ports, Subscription
 from runyard.ports.queue import DEAD_LETTERS
+from runyard.runconfig.redact import redacted
 from runyard.runs.states import ENDINGS
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -196,6 +197,11 @@ def _check_template(ports: Ports, asked: Definition) -> None:
     if not asked.template:
         raise ConfigError(f"say what an ending starts: the queue {SUBMISSIONS} needs a template, or a snapshot")
     templates.check(asked.template)
+    if redacted(dict(asked.template)) != dict(asked.template):
+        raise ConfigError(
+            "the template holds a secret in clear, and a message would carry it: keep it with `runyard secret set NAME`, and "
+            "name it under runyard.secrets in the run configuration"
+        )
     submission = Submission.of(asked.template)
     if len(submission.tags) > MOST_TAGS:
         raise ConfigError(f"the template has {len(submission.tags)} tags; at most {MOST_TAGS} are allowed")
