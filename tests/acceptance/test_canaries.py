@@ -11,9 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,14 @@ import httpx
 import pytest
 
 from runyard.accept import acceptor
+from runyard.dispatch import request_cancel
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.runs.model import Run
 from runyard.runs.states import State
+from runyard.targets.local.options import default_environments
 from tests.acceptance import yard as yards
 from tests.acceptance.canaries import IN_RUNCONFIG, IN_SUBMISSION, Canaries, marks, merged
+from tests.acceptance.ears import Ears, watched_processes
 from tests.acceptance.yard import Yard, running
 from tests.fakes import snapshot
 
@@ -89,42 +90,6 @@ class Scene:
         return set((self.yard.root / "runs" / run.id / str(run.attempt) / "outputs" / "seen.txt").read_text().split())
 
 
-class Ears(logging.Handler):
-    """Hears every log line, whatever its level, with its traceback."""
-
-    def __init__(self, said: list[tuple[str, bytes]]) -> None:
-        super().__init__(logging.DEBUG)
-        self._said = said
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = logging.Formatter().format(record) + repr(record.__dict__)
-        self._said.append((f"log {record.name}", text.encode("utf-8", "replace")))
-
-
-@contextmanager
-def watched_processes(scene: Scene) -> Iterator[None]:
-    """Samples what other processes see of those that are ours: all but the scripts and the test itself."""
-    stop = threading.Event()
-
-    def look() -> None:
-        while not stop.wait(0.02):
-            for folder in Path("/proc").glob("[0-9]*"):
-                try:
-                    argv, environ = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
-                except OSError:
-                    continue  # it is gone, or another's
-                if b"AZUREML_RUN_ID=" not in environ and int(folder.name) != os.getpid():
-                    scene.said.append((f"process {argv[:60]!r}", argv + environ))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 @pytest.fixture
 def scene(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     canaries = Canaries()
@@ -139,9 +104,14 @@ def scene(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
         logger.addHandler(ears)
         logger.setLevel(logging.DEBUG)
         try:
-            with watched_processes(made):
+            with watched_processes(made.said):
                 yield made
         finally:
+            unfinished = [run.id for run in yard.runs() if not run.has_ended] if yard.host is not None else []
+            for ident in unfinished:  # of a test that failed
+                request_cancel(yard.ports, ident, who="test")
+            for ident in unfinished:
+                yard.ended(ident)
             logger.removeHandler(ears)
             logger.setLevel(before)
         made.said += [("console", line.encode()) for line in yard.lines]
@@ -252,8 +222,22 @@ def test_endings_of_every_kind_tell_nothing(scene: Scene, monkeypatch: pytest.Mo
     lacking = scene.submit(**inline(scene, "no script", script="other.py"))
     assert State.FAILED is scene.yard.ended(lacking).state
     unprepared = inline(scene, "environment")
-    unprepared["runconfig"]["environment"]["python"]["userManagedDependencies"] = False
-    assert State.FAILED is scene.yard.ended(scene.submit(**unprepared)).state
+    python = unprepared["runconfig"]["environment"]["python"]
+    python["userManagedDependencies"] = False
+    python["condaDependencies"] = merged(
+        python["condaDependencies"], {"dependencies": [{"pip": ["no-such-package-4711"]}]}
+    )
+    preparing = scene.submit(**unprepared)
+    scene.yard.wait(lambda: scene.yard.ports.runs.get(preparing).state is State.PREPARING)  # type: ignore[union-attr]
+    tools = (b"pip", b"uv")
+    scene.yard.wait(
+        lambda: any(any(tool in argv for tool in tools) and b"install" in argv for _, argv in list(scene.said))
+    )
+    assert {} == scene.leaks() | scene.canaries.under(Path(default_environments()))  # while it is built
+    with scene.http() as http:
+        http.post(f"/api/runs/{preparing}/cancel")
+    assert State.CANCELED is scene.yard.ended(preparing).state
+    assert {} == scene.canaries.under(Path(default_environments()))
     canceled = scene.submit(**merged(inline(scene, "canceled"), {"arguments": ["--hang"]}))
     scene.yard.wait(lambda: scene.yard.ports.runs.get(canceled).state is State.RUNNING)  # type: ignore[union-attr]
     assert {} == scene.leaks()  # while it runs

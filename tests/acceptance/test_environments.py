@@ -82,6 +82,9 @@ def test_the_first_run_builds_and_the_second_reuses_and_the_history_says_so(yard
     [built] = [each for each in said if " was built in " in each]
     key = built.split()[2]
     assert [event.state for event in yard.ports.runs.history(first.id)][-1] is State.COMPLETED
+    with yard.client() as client:
+        told = client.get(f"/api/runs/{first.id}").raise_for_status().json()
+    assert told["runDefinition"]["environment"]["python"]["userManagedDependencies"] is False
     second = yard.run(SHOW, "exp/b.zip", files=files, environment=MANAGED)
     assert f"the environment {key} was reused" in reasons(yard, second)
     assert json.loads(cli(yard, "env", "explain", second.id, "--json"))["key"].startswith(key)

@@ -8,6 +8,7 @@ say where to kill.
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -27,8 +28,9 @@ CALLS = (
     "write",
     "waitpid",
 )
-ROOT = sys.argv[sys.argv.index("--root") + 1]
-FOLDER = str(Path(ROOT).parent)
+IS_BUILDER = "build-environment" in sys.argv
+"""A builder of environments: what it does is tried elsewhere."""
+FOLDER = "" if IS_BUILDER else str(Path(sys.argv[sys.argv.index("--root") + 1]).parent)
 COUNTS: "Counter[tuple[str, str]]" = Counter()
 LOCK = threading.RLock()
 _open, _write, _close, _unlink = os.open, os.write, os.close, os.unlink
@@ -69,8 +71,10 @@ def around(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     return counted
 
 
-for each in CALLS:
-    setattr(os, each, around(each, getattr(os, each)))
+if not IS_BUILDER:
+    for each in CALLS:
+        setattr(os, each, around(each, getattr(os, each)))
+    vars(subprocess)["Popen"] = around("Popen", subprocess.Popen)
 
 from runyard_runner.__main__ import main  # type: ignore[import-not-found]  # noqa: E402
 

@@ -7,10 +7,11 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
+from runyard.ports import Compute
 from runyard.runs.model import Run
 from runyard.runs.states import State
 from tests.crash.conftest import Count
@@ -32,14 +33,25 @@ CANARY: Final = "canary-20c7"
 CHECK: Final = "\nimport hashlib, os\nassert hashlib.sha256(os.environ['A_TOKEN'].encode()).hexdigest() == %r\n"
 
 
-def begin(made: KillingYard, *, secret: bool = False) -> None:
+PLAIN, SECRET, MANAGED = "plain", "secret", "managed"
+"""What a run is: as usual, with a secret among its variables, with an environment that no other life has."""
+
+
+def begin(made: KillingYard, what: str = PLAIN) -> None:
     """A zip lies in the drop folder before the host comes."""
-    script = SCRIPT.format(ledger=str(made.ledger))
-    config = {}
-    if secret:
-        script = CHECK % hashlib.sha256(CANARY.encode()).hexdigest() + script
+    files = {"train.py": SCRIPT.format(ledger=str(made.ledger))}
+    config: dict[str, Any] = {}
+    if what == SECRET:
+        files["train.py"] = CHECK % hashlib.sha256(CANARY.encode()).hexdigest() + files["train.py"]
         config = {"environmentVariables": {"A_TOKEN": CANARY}}
-    zipped = snapshot({"train.py": script}, config=runconfig(**config))
+    if what == MANAGED:
+        files["train.py"] = f"import os\nassert os.environ['LIFE'] == {str(made.folder)!r}\n" + files["train.py"]
+        files["aml_config/conda_dependencies.yml"] = f"variables:\n  LIFE: {json.dumps(str(made.folder))}\n"
+        config = {"environment": {"python": {"userManagedDependencies": False}}}
+        cache = str(made.folder / "environments")
+        options: dict[str, object] = {"resolver": "uv", "environments": cache}
+        made.open(anew=True).computes.put(Compute(name="local", kind="local", limit=2, options=options))
+    zipped = snapshot(files, config=runconfig(**config))
     (made.root / "snapshots" / "exp" / "a.zip").write_bytes(zipped)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.crash.conftest import Count
-from tests.crash.test_real_kills import AT_ONCE, begin, verdict
+from tests.crash.test_real_kills import AT_ONCE, MANAGED, PLAIN, SECRET, begin, verdict
 from tests.crash.yard import Zygote, yard
 
 Point = tuple[str, str, int, str]
@@ -25,10 +25,10 @@ ALONE: Final = ("keeper", "waitpid", 1)
 """There its supervisor is dead and the next one is not there yet: killed here, nobody is left to witness the script's end."""
 
 
-def points(folder: Path, zygote: Zygote, role: str, *kills: Point, secret: bool = False) -> list[Point]:
+def points(folder: Path, zygote: Zygote, role: str, *kills: Point, what: str = PLAIN) -> list[Point]:
     """What one of them does in a life in which nobody is killed but there."""
     with yard(folder, zygote) as made:
-        begin(made, secret=secret)
+        begin(made, what)
         made.count_calls(*kills)
         made.start()
         verdict(made)
@@ -36,10 +36,10 @@ def points(folder: Path, zygote: Zygote, role: str, *kills: Point, secret: bool 
     return [(*call, moment) for call in dict.fromkeys(calls) for moment in ("before", "after")]
 
 
-def kill_at(folder: Path, zygote: Zygote, *kills: Point, secret: bool = False) -> bool:
+def kill_at(folder: Path, zygote: Zygote, *kills: Point, what: str = PLAIN) -> bool:
     """One life with these kills; whether each point was reached."""
     with yard(folder, zygote) as made:
-        begin(made, secret=secret)
+        begin(made, what)
         made.count_calls(*kills)
         made.start()
         try:
@@ -50,13 +50,11 @@ def kill_at(folder: Path, zygote: Zygote, *kills: Point, secret: bool = False) -
         return made.runner_killed()
 
 
-def kill_everywhere(folder: Path, zygote: Zygote, every: list[Point], *before: Point, secret: bool = False) -> int:
+def kill_everywhere(folder: Path, zygote: Zygote, every: list[Point], *before: Point, what: str = PLAIN) -> int:
     """A life for each point; returns how many were reached."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         reached = list(
-            pool.map(
-                lambda each: kill_at(folder / str(each[0]), zygote, *before, each[1], secret=secret), enumerate(every)
-            )
+            pool.map(lambda each: kill_at(folder / str(each[0]), zygote, *before, each[1], what=what), enumerate(every))
         )
     missed = Counter(point[1] for point, hit in zip(every, reached, strict=True) if not hit)
     assert set(missed) <= BY_TIMING, missed
@@ -79,9 +77,19 @@ def test_a_supervisor_killed_at_any_call_loses_no_run_that_has_secrets(
     tmp_path: Path, zygote: Zygote, count: Count
 ) -> None:
     """Its successor has none of them: what had not started is begun anew by another attempt, and what had is not."""
-    every = points(tmp_path / "whole", zygote, "supervisor", secret=True)
+    every = points(tmp_path / "whole", zygote, "supervisor", what=SECRET)
     assert {"posix_spawn", "link", "rename", "fsync"} <= {point[1] for point in every}
-    count("the supervisor's own calls, with secrets", kill_everywhere(tmp_path, zygote, every, secret=True))
+    count("the supervisor's own calls, with secrets", kill_everywhere(tmp_path, zygote, every, what=SECRET))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_supervisor_killed_at_any_call_loses_no_run_whose_environment_is_prepared(
+    tmp_path: Path, zygote: Zygote, count: Count
+) -> None:
+    every = points(tmp_path / "whole", zygote, "supervisor", what=MANAGED)
+    assert {"Popen", "posix_spawn"} <= {point[1] for point in every}
+    count("the supervisor's own calls, with a build", kill_everywhere(tmp_path, zygote, every, what=MANAGED))
 
 
 @pytest.mark.slow

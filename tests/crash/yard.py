@@ -94,10 +94,10 @@ class KillingYard:
         """Whether the host is there."""
         return lives(self.host)
 
-    def open(self) -> EmbeddedStores:
-        """The stores, beside the host."""
+    def open(self, *, anew: bool = False) -> EmbeddedStores:
+        """The stores, beside the host; ``anew``: before there is one."""
         if self.stores is None:
-            self.wait(lambda: (self.root / "runyard.db").exists() or None)
+            self.wait(lambda: anew or (self.root / "runyard.db").exists() or None)
             self.stores = EmbeddedStores.open(self.root)
         return self.stores
 

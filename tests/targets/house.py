@@ -96,9 +96,9 @@ class House:
     def poll(self, handle: Handle) -> Observation:
         return self.target.poll([handle])[0]
 
-    def ended(self, handle: Handle) -> Ended:
+    def ended(self, handle: Handle, patience: float = PATIENCE) -> Ended:
         """Wait for the end, by what the target tells."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
             self.told.clear()
             seen = self.poll(handle)

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from runyard.ports import Compute, Ended, Running
-from runyard.runner import process
+from runyard.runner import keep, process
 from runyard.runner.environments import list_environments, prune
 from runyard.runs.model import EnvironmentSpec, Handle
 from runyard.runs.states import State
+from tests.interpreters import oldest_interpreter
 from tests.targets.environments import make_wheel
-from tests.targets.house import House, end
+from tests.targets.house import House, end, runners
 from tests.targets.index import Index, served
 from tests.targets.test_local_keeper import is_over, result_of, stopped, wait_until
 
@@ -49,7 +50,7 @@ def index(wheels: Path) -> Iterator[Index]:
 
 def packages(*entries: str, **more: Any) -> EnvironmentSpec:
     """An environment of pip packages on the Python that runs the tests."""
-    return EnvironmentSpec(conda={"dependencies": [{"pip": list(entries)}]}, digest="", source="conda.yml", **more)
+    return EnvironmentSpec(conda={"dependencies": [{"pip": list(entries)}]}, source="conda.yml", **more)
 
 
 def local(wheels: Path, *entries: str, **more: Any) -> EnvironmentSpec:
@@ -210,7 +211,7 @@ def test_an_environment_that_may_not_be_built_is_an_error_until_it_is_there(
 
 def test_exact_makes_a_substitution_an_error(house: House, compute: Compute, wheels: Path) -> None:
     conda = {"dependencies": ["python=3.6.1.9", {"pip": ["--no-index", f"--find-links {wheels}", "tiny"]}]}
-    ended = house.run("", compute=compute, environment=EnvironmentSpec(conda=conda, digest="", policy="exact"))
+    ended = house.run("", compute=compute, environment=EnvironmentSpec(conda=conda, policy="exact"))
     assert (ended.outcome, ended.error_class) == ("failed", "config")
     assert "python=3.6.1.9" in ended.error
 
@@ -323,9 +324,35 @@ def test_variables_of_the_run_configuration_win_and_the_environments_programs_co
     handle = house.start(
         script,
         compute=compute,
-        environment=EnvironmentSpec(conda=conda, digest=""),
+        environment=EnvironmentSpec(conda=conda),
         environment_variables={"BOTH": "run", "PATH": "/usr/bin:/bin"},
     )
     assert house.ended(handle).exit_code == 0, house.log(handle)
     from_file, both, path, prefix = house.log(handle).decode().strip().split("|")
     assert (from_file, both, path) == ("file", "run", f"{prefix}/bin:/usr/bin:/bin")
+
+
+def test_the_oldest_interpreter_prepares_as_well(
+    house: House, compute: Compute, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its supervisor has neither pidfds nor posix_spawn, and its builder is of the same age."""
+    oldest = oldest_interpreter()
+    if oldest is None:
+        pytest.skip("no older interpreter is installed here")
+    command = keep.command
+    monkeypatch.setattr(keep, "command", lambda program, root, build: [oldest, *command(program, root, build, 0.3)[1:]])
+    handles = [
+        house.start(
+            "import os, tiny; print(tiny.VERSION, 'locks' in ' '.join(os.readlink(f'/proc/self/fd/{fd}') "
+            "for fd in os.listdir('/proc/self/fd') if os.path.islink(f'/proc/self/fd/{fd}')))",
+            compute=compute,
+            environment=packages(index.option, "tiny"),
+        )
+        for _ in range(2)
+    ]
+    preparing(house, handles[0], index)
+    index.gate.set()
+    assert [house.ended(handle).exit_code for handle in handles] == [0, 0]
+    assert [house.log(handle).decode() for handle in handles] == ["1.0 True\n"] * 2
+    house.target.close()
+    wait_until(lambda: not runners(house.root))

@@ -280,10 +280,15 @@ def test_explain_compares_with_the_most_similar_where_the_source_is_new(shelf: S
     assert ["policy: nearest, before it was exact"] == told["sentences"]
 
 
-def test_explain_says_it_when_only_a_credential_differs(shelf: Shelf) -> None:
-    shelf.put(shelf.wish("python=3", pip=["--index-url https://u:canary-one@h.example/s", "six"]))
-    told = explain(shelf.wish("python=3", pip=["--index-url https://u:canary-two@h.example/s", "six"]), "")
-    assert ["what is masked (a credential) differs"] == told["sentences"]
+def test_a_new_credential_makes_no_other_environment(shelf: Shelf) -> None:
+    before = shelf.wish(
+        "python=3", "https://u:canary-one@h.example/c::x", pip=["--index-url https://u:canary-one@h.example/s"]
+    )
+    after = shelf.wish(
+        "python=3", "https://u:canary-two@h.example/c::x", pip=["--index-url https://u:canary-two@h.example/s"]
+    )
+    assert before.key == after.key
+    assert before.key != shelf.wish("python=3", pip=["--index-url https://u:canary-one@other.example/s"]).key
 
 
 def test_explain_has_nothing_to_compare_with_in_an_empty_cache(shelf: Shelf) -> None:

@@ -18,7 +18,7 @@ from runyard.reconcile import sweep, sweep_page
 from runyard.services import open_embedded
 from runyard.services.checks import run_checks
 from runyard.stores.embedded import EmbeddedStores
-from runyard.testing import ManualClock
+from runyard.testing import ManualClock, MemoryMarkStore
 from tests.fakes import snapshot
 from tests.host_helpers import zip_bytes
 from tests.served import Served, client_over
@@ -41,7 +41,14 @@ def house() -> House:
     return with_old(House())
 
 
+def unwatched(house: House) -> House:
+    """The same, with a drop container that nobody has watched yet."""
+    object.__setattr__(house.ports, "marks", MemoryMarkStore())
+    return house
+
+
 def with_old(house: House) -> House:
+    unwatched(house)
     put(house, "old-1", "old-2")
     house.clock.advance(DAY)
     house.ports.marks.begin("snapshots", house.clock.now())
@@ -100,7 +107,7 @@ def test_pages_follow_each_other(house: House, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_container_without_a_mark_gets_it_by_the_first_sweep() -> None:
-    house = House()
+    house = unwatched(House())
     put(house, "old")
     house.clock.advance(60)
     assert 0 == sweep(house.ports)

@@ -114,7 +114,10 @@ def test_the_spelling_of_the_framework_does_not_matter() -> None:
     [
         (
             {"image": "x"},
-            "has the option 'image', which kind 'local' does not know; it knows interpreter, gpus, grace, environments, resolver, hook",
+            (
+                "has the option 'image', which kind 'local' does not know; it knows interpreter, gpus, grace, environments, "
+                "resolver, docker, docker_network, docker_arguments, hook"
+            ),
         ),
         ({"gpus": -1}, "the option 'gpus' is '-1'; it is a whole number from 0"),
         ({"gpus": True}, "the option 'gpus' is 'True'; it is a whole number from 0"),
@@ -133,7 +136,8 @@ def test_a_wrong_option_is_named_with_what_is_allowed(found: dict[str, object], 
 def test_options_may_come_as_texts() -> None:
     found = options.LocalOptions.read(replace(COMPUTE, options={"gpus": "2", "grace": "1.5", "hook": "false"}))
     assert (found.gpus, found.grace, found.hook) == (2, 1.5, False)
-    assert set(options.describe()) == {"interpreter", "gpus", "grace", "environments", "resolver", "hook"}
+    known = {"interpreter", "gpus", "grace", "environments", "resolver", "hook"}
+    assert known | {"docker", "docker_network", "docker_arguments"} == set(options.describe())
 
 
 def test_a_limit_below_one_is_refused() -> None:

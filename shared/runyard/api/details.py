@@ -61,7 +61,7 @@ def definition(spec: JobSpec, target: str) -> dict[str, Any]:
         "nodeCount": spec.node_count,
         "environment": {
             "environmentVariables": dict(spec.environment_variables),
-            "python": {"interpreterPath": spec.interpreter, "userManagedDependencies": True},
+            "python": {"interpreterPath": spec.interpreter, "userManagedDependencies": spec.environment is None},
         },
         "history": {"directoriesToWatch": list(spec.watched_directories)},
         "source": spec.runconfig,

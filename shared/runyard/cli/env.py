@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from runyard.cli import env_images
 from runyard.cli.context import Json, Root, seconds
 from runyard.cli.outcome import say
 from runyard.cli.show import print_json, print_lines, print_table, size, span
@@ -65,6 +66,9 @@ def list_(json: Json = False, root: Root = None) -> None:
     if found:
         print_table(("KEY", "STATE", "PYTHON", "TOOL", "SIZE", "LAST USE", "SOURCE"), list_rows(found))
     say(f"{len(found)} environments, {size(total)}, in {cache}")
+
+
+app.command("images")(env_images.images)
 
 
 @app.command("show")

@@ -42,10 +42,8 @@ def environment_of(config: RunConfiguration, files: Files = no_files) -> Environ
             "out), or set userManagedDependencies to true"
         )
     text = found.conda.to_bytes() if found.conda is not None else b""
-    conda, digest = _normal(text, found.source)
     return EnvironmentSpec(
-        conda=conda,
-        digest=digest,
+        conda=_normal(text, found.source),
         policy=config.runyard.legacy,
         auto_prepare=config.auto_prepare_environment,
         base=(python.base_conda_environment or "").strip(),
@@ -64,18 +62,17 @@ def environment_of_file(data: bytes, source: str, policy: str) -> EnvironmentSpe
         from runyard.environment.conda import CondaDependencies  # noqa: PLC0415 - as below
 
         data = CondaDependencies.from_requirements(data).to_bytes()
-    conda, digest = _normal(data, source)
-    return EnvironmentSpec(conda=conda, digest=digest, policy=policy, source=source)
+    return EnvironmentSpec(conda=_normal(data, source), policy=policy, source=source)
 
 
 @lru_cache(maxsize=64)
-def _normal(text: bytes, source: str) -> tuple[dict[str, object], str]:
+def _normal(text: bytes, source: str) -> dict[str, object]:
     """Teams drop hundreds of snapshots with one conda file; this makes the second one free. Nobody may change the value."""
     from runyard.environment import conda_normal  # noqa: PLC0415 - where an environment is to be prepared only
     from runyard.environment.conda_document import read_text  # noqa: PLC0415
 
     document = read_text(text, source) if text else {}
-    return conda_normal.normalised(document), conda_normal.digest(document)
+    return conda_normal.normalised(document)
 
 
 def _folder(config: RunConfiguration, files: Files) -> str:
@@ -103,4 +100,5 @@ def container_of(config: RunConfiguration, meant: Meaning) -> ContainerSpec | No
         username=registry.username or "",
         password=registry.password or "",
         platform=f"{docker.platform.os}/{docker.platform.architecture}".lower(),
+        policy=config.runyard.legacy,
     )

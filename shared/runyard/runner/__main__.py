@@ -10,6 +10,8 @@ from typing import List, Optional
 
 from .keep import LINGER, keep
 
+_FOR_CONTAINERS = ("inside", "shepherd", "build-image", "build-in-image")
+
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command; returns its exit code."""
@@ -27,7 +29,14 @@ def main(arguments: Optional[List[str]] = None) -> int:
     running.add_argument("--root", required=True)
     running.add_argument("job", help="a file with the job's record as JSON")
     commands.add_parser("build-environment", help="build the environment that the wish on stdin asks for")
-    chosen = parser.parse_args(arguments)
+    commands.add_parser("build-image", help="have the image of a container ready; the order comes on stdin")
+    commands.add_parser("build-in-image", help="build an environment, in the container that becomes its image")
+    commands.add_parser("shepherd", help="see to a container; the task comes on stdin")
+    commands.add_parser("inside", help="be the first process in a container")
+    words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in _FOR_CONTAINERS:
+        return _container(words)
+    chosen = parser.parse_args(words)
     # Each loads what it needs: the keeper is to be small.
     if chosen.command == "keep":
         return keep(chosen.root, chosen.build, chosen.linger, chosen.in_place)
@@ -46,6 +55,25 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return main_build()
     parser.print_help()
     return 2
+
+
+def _container(words: List[str]) -> int:
+    """What has to do with containers. Not by the parser: a script's arguments follow ``inside``, and are none of ours."""
+    if words[0] == "inside":
+        from .containers import inside  # noqa: PLC0415
+
+        return inside.main(words[1:])
+    if words[0] == "shepherd":
+        from .containers import shepherd  # noqa: PLC0415
+
+        return shepherd.main()
+    if words[0] == "build-image":
+        from .containers import images  # noqa: PLC0415
+
+        return images.main(sys.stdin.buffer, sys.stdout.buffer)
+    from .containers import in_image  # noqa: PLC0415
+
+    return in_image.main(sys.stdin.buffer, sys.stdout.buffer)
 
 
 if __name__ == "__main__":

@@ -51,8 +51,8 @@ class Attempt:
         self.detail = ""
         self.result: Optional[result.Result] = None
         self._yard = yard
-        self._quarry = hunt.Quarry(job.run, job.attempt, self.places.work, self.places.log)
-        self.script = Script(yard.loop, self._quarry, self._exited, yard.code_of)
+        self._quarry = self._make_quarry()
+        self.script = self._make_script()
         self._code: Optional[int] = None
         self._verdict: Optional[Verdict] = None
         """Set when it is ended, or cannot begin; else its exit code decides."""
@@ -64,6 +64,12 @@ class Attempt:
         self._is_confirmed = False
         self._is_prepared = False
         self._ending = Ending(yard, job, self.places, self._preparation.log, self._written, self._stored)
+
+    def _make_quarry(self) -> hunt.Quarry:
+        return hunt.Quarry(self.job.run, self.job.attempt, self.places.work, self.places.log)
+
+    def _make_script(self) -> Script:
+        return Script(self._yard.loop, self._quarry, self._exited, self._yard.code_of)
 
     @property
     def keeps_work(self) -> bool:
@@ -245,16 +251,19 @@ class Attempt:
             if verdict is not None:
                 self._end(verdict, self.job.grace)
         elif self.result is not None:
-            # Its supervisor was killed before it cleared the register.
             self._yard.forget_code(ident)
-            self._yard.loop.call(self._ending.confirm)
-            self._yard.leave("ended", self)
+            self._leave_again()
         else:
             self._verdict = verdict
             self.script.is_ours = False
             self.phase = "ending"
             self._code = self.script.learn(*ident) if ident[0] else None
             self._sweep()
+
+    def _leave_again(self) -> None:
+        """It has its result: its supervisor was killed before it cleared the register."""
+        self._yard.loop.call(self._ending.confirm)
+        self._yard.leave("ended", self)
 
     def _seek(self, records: List[Any], before: int, times: int) -> None:
         """Learn what became of the script, of which the register does not say that there is one."""
@@ -361,10 +370,13 @@ class Attempt:
 
     def _finish(self) -> None:
         self.phase = "ending"
-        verdict = self._verdict or of_exit(self._code, self.started)
+        verdict = self._verdict or self._of_exit()
         ended = self.script.ended_at or time.time()
         notes = self._around.notes
         self._ending.store(result.make(self.job, verdict, self._code, self.started, ended, notes))
+
+    def _of_exit(self) -> Verdict:
+        return of_exit(self._code, self.started)
 
     def _written(self) -> None:
         """How it ended is on record: what else tells it may go."""

@@ -44,6 +44,22 @@ def build_zipapp(path: str) -> str:
     return build_id(data)
 
 
+def own_program(folder: str) -> str:
+    """The path of this program as one file; it is made in ``folder`` where it runs from its sources.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    archive = getattr(globals().get("__loader__"), "archive", None)
+    if archive is not None:
+        return str(archive)
+    data = zipapp_bytes()
+    path = "%s/runner-%s.pyz" % (folder, build_id(data))
+    if not os.path.exists(path):
+        build_zipapp(path)
+    return path
+
+
 def build_id(data: bytes) -> str:
     """12 hexadecimal digits that tell this build from another."""
     return hashlib.sha256(data).hexdigest()[:12]

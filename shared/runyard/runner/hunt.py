@@ -16,13 +16,12 @@ class Quarry:
 
     __slots__ = ("leader", "tag", "_log", "_marks", "_work")
 
-    def __init__(self, run: str, attempt: int, work: str, log: str) -> None:
+    def __init__(self, run: str, attempt: int, work: str, log: str, mark: str = "") -> None:
+        """``mark`` is a variable (``NAME=value``) to know its processes by, instead of the run's."""
         self.leader = 0
         """The script's process id, which is its session's and its group's too; 0 = not known."""
-        self._marks = (
-            ("\0%s=%s\0" % (RUN_VARIABLE, run)).encode(),
-            ("\0%s=%d\0" % (ATTEMPT_VARIABLE, attempt)).encode(),
-        )
+        marks = [mark] if mark else ["%s=%s" % (RUN_VARIABLE, run), "%s=%d" % (ATTEMPT_VARIABLE, attempt)]
+        self._marks = tuple(os.fsencode("\0%s\0" % each) for each in marks)
         self.tag = int(hashlib.sha256(os.fsencode(work)).hexdigest()[:15], 16) or 1
         """What the script and its descendants carry (:func:`.process.tag_of`); of this attempt on this root alone."""
         self._work = work

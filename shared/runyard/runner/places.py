@@ -14,6 +14,7 @@
         codes/<pid>-<start>                   how a script ended while its supervisor was gone: written by the keeper
         registers/<name>                      who decided on the start: "started …" or "void …"
         registers/<name>.refused              a start that lost against "void"
+        containers/<name>/                    the control folder of an attempt's container, while it has one
         work/<name>/                          the unpacked snapshot: the script's working directory; goes some time after
 """
 
@@ -28,12 +29,13 @@ RUNS = "runs"
 REGISTERS = "local/registers"
 WORK = "local/work"
 CODES = "local/codes"
+CONTAINERS = "local/containers"
 
 
 class Places:
     """The paths of one attempt."""
 
-    __slots__ = ("folder", "log", "log_folder", "metrics", "refused", "register", "result", "run", "work")
+    __slots__ = ("control", "folder", "log", "log_folder", "metrics", "refused", "register", "result", "run", "work")
 
     def __init__(self, root: str, run: str, attempt: int, name: str) -> None:
         self.run = "%s/%s/%s" % (root, RUNS, run)
@@ -45,6 +47,7 @@ class Places:
         self.register = "%s/%s/%s" % (root, REGISTERS, name)
         self.refused = self.register + ".refused"
         self.work = "%s/%s/%s" % (root, WORK, name)
+        self.control = "%s/%s/%s" % (root, CONTAINERS, name)
 
 
 def lay_out(root: str) -> None:

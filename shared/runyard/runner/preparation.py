@@ -119,6 +119,11 @@ class Preparation:
 
     def _surround(self) -> None:
         """What follows the unpacking, by what the job asks for."""
+        if self.job.container is not None:
+            from .containers.image_step import ImageStep  # noqa: PLC0415 - as below
+
+            self.guarded(lambda: self._take(ImageStep(self, self._step_over)))
+            return
         if self.job.environment is None:
             self._over(None)
             return

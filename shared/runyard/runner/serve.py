@@ -88,6 +88,9 @@ class Supervisor:
                 complain("%s is nothing of ours: %s\n" % (folder, error.strerror))
         elif not records:
             self.yard.trash.add(folder)
+            control = Places(self.yard.root, "", 0, name).control
+            if os.path.isdir(control):
+                self.yard.trash.add(control)
         else:
             try:
                 self.yard.adopt(read_job(records[0]), records)

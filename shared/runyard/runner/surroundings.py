@@ -21,13 +21,15 @@ _OF_ANOTHER = (
 class Surroundings:
     """Nothing is prepared at first: the script gets the interpreter that its job names."""
 
-    __slots__ = ("held", "notes", "ready")
+    __slots__ = ("held", "image", "notes", "ready")
 
     def __init__(self) -> None:
         self.ready: Optional["Ready"] = None
         """The prepared environment."""
         self.held: Optional[int] = None
         """The descriptor that keeps the environment from being removed; the script inherits it."""
+        self.image: Dict[str, Any] = {}
+        """The image of its container, as its builder told of it (:mod:`.containers.images`)."""
         self.notes: List[str] = []
         """What was done otherwise than the run configuration says, and how the environment came about, a sentence each."""
 

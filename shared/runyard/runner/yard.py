@@ -5,7 +5,7 @@ import shutil
 import zlib
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
-from . import codes, process, register
+from . import build, codes, process, register
 from .attempt import Attempt
 from .hunt import reap_orphans
 from .job import Job
@@ -14,6 +14,7 @@ from .places import is_source
 from .trash import Trash
 
 if TYPE_CHECKING:
+    from .builder import Builder
     from .builds import Builds
 
 _HOUSEKEEPING = 10.0
@@ -41,6 +42,9 @@ class Yard:
         self.boot = process.boot_id()
         self._idents = tuple(process.ident_of(pid) for pid in (os.getpid(), keeper))
         self.hook = install_hook(root + "/local")
+        self._program = ""
+        self.helpers: Set["Builder"] = set()
+        """Builders that serve one attempt alone."""
         self.tell: Callable[[str, Attempt], None] = lambda *_: None
         """``tell(news, attempt)``: ``preparing``, ``running``, ``ended`` or ``refused``."""
         process.become_subreaper()
@@ -53,13 +57,13 @@ class Yard:
     def start(self, job: Job) -> None:
         """Begin an attempt; one that is here already goes on."""
         if job.name not in self.attempts:
-            attempt = self.attempts[job.name] = Attempt(self, job)
+            attempt = self.attempts[job.name] = _attempt(self, job)
             self.trash.stir()
             attempt.begin()
 
     def adopt(self, job: Job, records: List[Any]) -> None:
         """Take over an attempt that was begun; ``records`` are those of its register."""
-        attempt = self.attempts[job.name] = Attempt(self, job)
+        attempt = self.attempts[job.name] = _attempt(self, job)
         attempt.adopt(records)
 
     def leave(self, news: str, attempt: Attempt) -> None:
@@ -69,6 +73,8 @@ class Yard:
         self.trash.stir()
         if not attempt.keeps_work:
             self.trash.add(attempt.places.work)
+        if attempt.job.container is not None:
+            self.trash.add(attempt.places.control)
 
     def code_of(self, ident: codes.Ident) -> Optional[codes.Code]:
         """How a script ended, if the keeper noted it."""
@@ -78,6 +84,16 @@ class Yard:
         """The end of an adopted script is in its result."""
         codes.remove(self.root, ident)
         self._spent.append(ident)
+
+    def program(self) -> str:
+        """The path of this program as one file, for what is started in other places.
+
+        Raises:
+            OSError: if it had to be made, and could not be.
+        """
+        if not self._program:
+            self._program = build.own_program(self.root + "/local")
+        return self._program
 
     def winner(self) -> register.Won:
         """Who wins a register now."""
@@ -99,6 +115,7 @@ class Yard:
     def scripts(self) -> Set[int]:
         """The process ids of all scripts, and of all builders of environments: children that are no orphans."""
         builders = self._builds.pids() if self._builds is not None else set()
+        builders.update(helper.pid for helper in self.helpers)
         return builders.union(attempt.script.pid for attempt in self.attempts.values())
 
     def is_alone(self, attempt: Attempt) -> bool:
@@ -111,6 +128,14 @@ class Yard:
         for ident in spent:
             codes.remove(self.root, ident)
         self.loop.call_after(_HOUSEKEEPING, self._keep_house)
+
+
+def _attempt(yard: Yard, job: Job) -> Attempt:
+    if job.container is None:
+        return Attempt(yard, job)
+    from .containers.attempt import ContainedAttempt  # noqa: PLC0415 - most supervisors need none of it
+
+    return ContainedAttempt(yard, job)
 
 
 def install_hook(folder: str) -> str:

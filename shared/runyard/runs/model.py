@@ -50,8 +50,6 @@ class EnvironmentSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     conda: dict[str, Any]
     """The normal form of the conda file (:func:`runyard.environment.conda_normal.normalised`); nothing in it = Python alone."""
-    digest: str
-    """SHA-256 (hex) of that form with its credentials, for people and for telling two apart."""
     policy: str = "nearest"
     """``nearest``: what is not there any more is replaced, and told; ``exact``: it is an error."""
     auto_prepare: bool = True
@@ -82,6 +80,8 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     password: str = ""
     platform: str = ""
     """``linux/amd64``; empty = the engine's own."""
+    policy: str = "nearest"
+    """As in :class:`EnvironmentSpec`, for a base image that is not published any more."""
 
 
 class JobSpec(msgspec.Struct, frozen=True, kw_only=True):

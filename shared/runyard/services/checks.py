@@ -39,6 +39,7 @@ def run_checks(ports: Ports, root: Path | None) -> Sequence[Check]:
     ]
     if root is not None:
         parts.append(("environments", lambda: _environments(ports)))
+        parts.append(("docker", lambda: _docker(ports)))
     if root is not None:
         parts.insert(1, ("root", lambda: _root(root)))
         parts.append(("supervisor", lambda: _supervisor(root)))
@@ -143,6 +144,25 @@ def _held(view: ComputeView, now: float) -> str:
     if view.blocked_until is not None:
         held.append(f"blocked for {view.blocked_until - now:.0f} s ({view.blocked_reason or 'no reason given'})")
     return "".join(f", {each}" for each in held)
+
+
+def _docker(ports: Ports) -> Iterator[Check]:
+    """The container engine of each compute of kind ``local``. None is no error: only runs that ask for a container need it."""
+    from runyard.runner.containers.engine import Engine  # noqa: PLC0415 - doctor alone asks
+    from runyard.runner.problems import Problem  # noqa: PLC0415
+
+    for command in sorted(
+        {str(each.options.get("docker", "docker")) for each in ports.computes.list() if each.kind == "local"}
+    ):
+        try:
+            version = Engine(command, os.environ).version()
+            yield Check(name="docker", ok=True, detail=f"{command} {version} answers")
+        except Problem as problem:
+            yield Check(
+                name="docker",
+                ok=True,
+                detail=f"no containers: {problem.message.partition(', and ')[2] or problem.message}",
+            )
 
 
 def _supervisor(root: Path) -> Iterator[Check]:

@@ -43,9 +43,14 @@ class OnlyTargets:
 
 
 def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
-    """All ports in memory over the given targets; without ``clock``, on a :class:`ManualClock`."""
+    """All ports in memory over the given targets; without ``clock``, on a :class:`ManualClock`.
+
+    The drop container is watched from now on, as that of a root is from when it is made.
+    """
     clock = clock or ManualClock()
     subscriptions = MemorySubscriptionStore()
+    marks = MemoryMarkStore()
+    marks.begin("snapshots", clock.now())
     return Ports(
         runs=MemoryRunStore(listened=subscriptions.any),
         gates=MemoryGates(),
@@ -57,7 +62,7 @@ def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
         deliveries=MemoryDeliveryStore(),
         courier=MemoryCourier(),
         schedules=MemoryScheduleStore(),
-        marks=MemoryMarkStore(),
+        marks=marks,
         secrets=MemorySecrets(clock.now),
         clock=clock,
         targets=targets,

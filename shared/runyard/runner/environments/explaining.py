@@ -48,8 +48,6 @@ def _told(
 ) -> Dict[str, Any]:
     other, because = before
     changes = compare(other["specification"], mine) if other is not None else []
-    if other is not None and not changes:
-        changes = [{"what": "what is masked (a credential)", "change": "changed", "before": None, "after": None}]
     return {
         "key": key,
         "ingredients": mine,

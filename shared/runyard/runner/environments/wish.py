@@ -6,7 +6,7 @@ import os
 from typing import Any, Dict, List, Tuple
 
 from ..problems import Problem
-from . import pip_entries
+from . import masking, pip_entries
 
 POLICIES = ("nearest", "exact")
 RESOLVERS = ("auto", "uv", "pip", "rattler", "micromamba", "mamba", "conda")
@@ -14,6 +14,10 @@ RECIPE = 1
 """Counts up when the same wish is to become another environment than before."""
 
 _TEXTS = ("policy", "base", "resolver", "python", "cache", "source", "folder")
+
+
+_WITH_URLS = ("channels", "conda_packages", "pip_options", "pip_packages", "variables")
+"""Ingredients that may hold credentials."""
 
 
 class Wish:
@@ -65,7 +69,7 @@ class Wish:
 
     @property
     def ingredients(self) -> Dict[str, Any]:
-        """What decides the content, and is hashed; credentials included.
+        """What decides the content.
 
         Files that ``-r`` and ``-c`` name and local packages count by their content.
 
@@ -93,13 +97,16 @@ class Wish:
 
     @property
     def key(self) -> str:
-        """64 hexadecimal digits.
+        """64 hexadecimal digits. They say nothing of a credential, which could be guessed from them as they are shown.
 
         Raises:
             Problem: as :attr:`ingredients`.
         """
         if not self._key:
-            text = json.dumps(self.ingredients, sort_keys=True, separators=(",", ":"))
+            shown = self.ingredients
+            for name in _WITH_URLS:
+                shown[name] = masking.Masker().deep(shown[name])
+            text = json.dumps(shown, sort_keys=True, separators=(",", ":"))
             self._key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         return self._key
 

@@ -8,10 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from runyard.errors import UnsupportedError
 from runyard.ports import Job, Plan, Secrets, kept_of, user_secret
+from runyard.runner.containers.arguments import read_arguments
+from runyard.runner.problems import Problem
 from runyard.runner.sealed import MASK, at, pointer_to
 from runyard.runs.identity import remote_name
 from runyard.runs.model import EnvironmentSpec, Handle, JobSpec, SnapshotRef
@@ -39,7 +39,7 @@ def make_plan(job: Job) -> Plan:
         "framework": "Python",
         "script": spec.script,
         "arguments": list(spec.arguments),
-        "interpreter": options.interpreter if spec.interpreter == "python" else spec.interpreter,
+        "interpreter": _interpreter(spec, options),
         "environment_variables": {**spec.environment_variables, **dict.fromkeys(spec.secrets, MASK)},
         "node_count": 1,
         "gpu": job.slot % options.gpus if options.gpus else None,
@@ -48,7 +48,7 @@ def make_plan(job: Job) -> Plan:
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
         "environment": environment_record(spec.environment, options) if spec.environment is not None else None,
-        "container": msgspec.to_builtins(spec.container) if spec.container is not None else None,
+        "container": _container(spec, options),
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
     }
@@ -77,6 +77,44 @@ def environment_record(wish: EnvironmentSpec, options: LocalOptions) -> dict[str
     }
 
 
+def _interpreter(spec: JobSpec, options: LocalOptions) -> str:
+    """``python`` is the compute's own, but in a container: there it is the image's."""
+    is_own = spec.interpreter == "python" and spec.container is None
+    return options.interpreter if is_own else spec.interpreter
+
+
+def _container(spec: JobSpec, options: LocalOptions) -> dict[str, object] | None:
+    """The container, as :mod:`runyard.runner.containers` reads it.
+
+    Raises:
+        UnsupportedError: if its arguments are not allowed.
+    """
+    wanted = spec.container
+    if wanted is None:
+        return None
+    try:
+        read_arguments(wanted.arguments, options.docker_arguments, MASK)
+    except Problem as problem:
+        raise UnsupportedError(problem.message) from None
+    return {
+        "engine": options.docker,
+        "network": options.docker_network,
+        "cache": options.environments,
+        "image": wanted.image,
+        "dockerfile": wanted.dockerfile,
+        "arguments": list(wanted.arguments),
+        "allowed": list(options.docker_arguments),
+        "gpu": wanted.gpu,
+        "shm_size": wanted.shm_size,
+        "shared_volumes": wanted.shared_volumes,
+        "registry": wanted.registry,
+        "username": wanted.username,
+        "password": wanted.password,
+        "platform": wanted.platform,
+        "policy": wanted.policy,
+    }
+
+
 def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     """What the job runs, if one machine can."""
     spec, snapshot = job.run.spec, job.run.snapshot
@@ -90,10 +128,6 @@ def _check(job: Job) -> tuple[JobSpec, SnapshotRef]:
     if spec.node_count != 1:
         raise UnsupportedError(
             f"the run asks for {spec.node_count} nodes, and {job.compute.name!r} is one machine; set nodeCount to 1"
-        )
-    if spec.container is not None:
-        raise UnsupportedError(
-            "docker.enabled is true: running in a container is not available in this version; set it to false"
         )
     return spec, snapshot
 

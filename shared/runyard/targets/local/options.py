@@ -13,10 +13,12 @@ from typing import Final
 
 from runyard.errors import ConfigError
 from runyard.ports import Compute
+from runyard.runner.containers.arguments import wrong_flag
 
 DEFAULT_GRACE: Final = 10.0
 """Seconds between TERM and KILL when a script has run for its maximum duration."""
 RESOLVERS: Final = ("auto", "uv", "pip", "rattler", "micromamba", "mamba", "conda")
+_NETWORK: Final = re.compile(r"[A-Za-z0-9]?[A-Za-z0-9_.:-]*")
 _GPU_DEVICE: Final = re.compile(r"nvidia\d+")
 _MEANINGS: Final = {
     "interpreter": "the Python that runs scripts whose run configuration says `python`: a path, or a name on PATH",
@@ -24,6 +26,9 @@ _MEANINGS: Final = {
     "grace": "seconds between TERM and KILL when a script has run for its maximum duration",
     "environments": "the folder of prepared environments, shared by all roots of a user",
     "resolver": "what builds environments: auto, uv, pip, rattler, micromamba, mamba or conda",
+    "docker": "the container engine's command line: a path, or a name on PATH",
+    "docker_network": "the network of containers, as `docker run --network` takes it; empty = the engine's default",
+    "docker_arguments": "arguments of `docker run` that run configurations may use besides the usual ones: --ipc,--tmpfs",
     "hook": "whether scripts get Runyard's azureml.core and runyard, to log metrics with",
 }
 
@@ -37,6 +42,9 @@ class LocalOptions:
     grace: float = DEFAULT_GRACE
     hook: bool = True
     resolver: str = "auto"
+    docker: str = "docker"
+    docker_network: str = ""
+    docker_arguments: tuple[str, ...] = ()
     environments: str
 
     @classmethod
@@ -59,6 +67,9 @@ class LocalOptions:
             grace=_seconds(options, "grace", DEFAULT_GRACE),
             hook=_truth(options, "hook", default=True),
             resolver=_word(options, "resolver", RESOLVERS),
+            docker=_text(options, "docker", "docker"),
+            docker_network=_network(options, "docker_network"),
+            docker_arguments=_flags(options, "docker_arguments"),
             environments=_text(options, "environments", default_environments()),
         )
 
@@ -122,6 +133,25 @@ def _word(options: Mapping[str, object], name: str, allowed: Sequence[str]) -> s
     if value not in allowed:
         raise _wrong(name, value, f"it is one of {', '.join(allowed)}")
     return str(value)
+
+
+def _network(options: Mapping[str, object], name: str) -> str:
+    value = options.get(name, "")
+    if not isinstance(value, str) or not _NETWORK.fullmatch(value):
+        raise _wrong(name, value, "it is host, none, bridge or the name of a network of the engine")
+    return value
+
+
+def _flags(options: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = options.get(name, ())
+    flags = value.replace(",", " ").split() if isinstance(value, str) else value
+    if not isinstance(flags, list | tuple) or not all(isinstance(flag, str) for flag in flags):
+        raise _wrong(name, value, "it is a list of arguments of docker run, such as --ipc,--tmpfs")
+    for flag in flags:
+        wrong = wrong_flag(flag)
+        if wrong:
+            raise _wrong(name, value, wrong)
+    return tuple(flags)
 
 
 def _whole(options: Mapping[str, object], name: str, default: int) -> int:

@@ -52,7 +52,7 @@ OUTCOMES: Final[dict[str, str]] = {
 Found = TypeVar("Found")
 
 CAPABILITIES: Final = Capabilities(
-    gpu=True, docker=False, multi_node=False, spot=False, live_logs=True, pushes_endings=True
+    gpu=True, docker=True, multi_node=False, spot=False, live_logs=True, pushes_endings=True
 )
 
 
