@@ -34,6 +34,7 @@ format: $(STAMP)
 docs: $(STAMP)  ## write the generated pages again
 	$(BIN)/python -m runyard.cli.reference
 	$(BIN)/python -m runyard.events.schema
+	$(BIN)/python -m runyard.events.endings_schema
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/local.py

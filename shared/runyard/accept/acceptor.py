@@ -16,7 +16,7 @@ from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
 from runyard.dispatch.cancel import cancel_waiting
 from runyard.dispatch.slots import entry_of
-from runyard.dispatch.wakes import wake_for_new
+from runyard.dispatch.wakes import wake_finished, wake_for_new
 from runyard.errors import ConfigError, ConflictError, EventError
 from runyard.events.blob import BlobDrop, experiment_of
 from runyard.events.submission import Submission, SubmissionEvent, parse_submission
@@ -207,6 +207,7 @@ def fail(ports: Ports, run: Run, error: ConfigError) -> Run:
         failed = ports.runs.transition(transition(run, [move], who="accept", error=why))
     except ConflictError:
         return ports.runs.get(run.id) or run
+    wake_finished(ports, failed)
     _tell(failed)
     return failed
 
@@ -215,6 +216,7 @@ def _born_failed(ports: Ports, run: Run, error: ConfigError) -> Run:
     move, why = failure(error, ports.clock.now())
     run = concealed(ports, run)
     stored, created = ports.runs.create(birth(replace(run, error=why), [move], who="accept"))
+    wake_finished(ports, stored)
     if created:
         _tell(stored)
     else:
