@@ -19,10 +19,10 @@ from runyard.runner.containers import vanished
 from runyard.runner.containers.engine import Engine as Client
 from runyard.runner.containers.keeping import list_images, prune_images
 from runyard.runs.model import EnvironmentSpec
-from tests.targets.container_house import PATIENCE, contained, engine, preparation, run, yard
-from tests.targets.engine import BASE, Engine
+from tests.containers.engine import BASE, Engine
+from tests.containers.house import PATIENCE, contained, engine, preparation, run, yard
+from tests.containers.registry import Registry, running_registry
 from tests.targets.house import House
-from tests.targets.registry import Registry, running_registry
 
 __all__ = ["engine", "yard"]
 CANARY = "canary-registry-0815"
