@@ -47,9 +47,7 @@ def wheel(name: str, version: str) -> bytes:
 def environment(*pip: str, **changes: Any) -> EnvironmentSpec:
     dependencies: list[object] = [{"pip": ["--no-index", "--find-links ./wheels", *pip]}]
     conda = {"channels": [], "dependencies": dependencies, "variables": {}}
-    return EnvironmentSpec(
-        **{"conda": conda, "digest": "0" * 64, "source": "aml_config/conda_dependencies.yml", **changes}
-    )
+    return EnvironmentSpec(**{"conda": conda, "source": "aml_config/conda_dependencies.yml", **changes})
 
 
 def files(script: str, version: str = "1.0") -> dict[str, str | bytes]:
