@@ -162,11 +162,23 @@ def install_hook(folder: str) -> str:
         os.makedirs(os.path.dirname(temporary + "/" + name), exist_ok=True)
         with open(temporary + "/" + name, "wb") as made:
             made.write(data)
+        if name.endswith(".py"):
+            _compile(temporary + "/" + name, path + "/" + name)
     try:
         os.rename(temporary, path)
     except OSError:
         shutil.rmtree(temporary)  # another runner was first
     return path
+
+
+def _compile(path: str, later: str) -> None:
+    """Keep the bytecode for this interpreter, which most scripts have too: theirs may be told to write none.
+
+    A millisecond of each script's start, otherwise.
+    """
+    import py_compile  # noqa: PLC0415 - once per build
+
+    py_compile.compile(path, dfile=later, doraise=True)
 
 
 def _files_in(base: str) -> Iterator[Tuple[str, bytes]]:
