@@ -62,13 +62,17 @@ _AT_HAND = re.compile(r"^\s*(?:Collecting|Processing) (\S+)", re.MULTILINE)
 
 
 class Failure(Exception):  # noqa: N818 - it becomes a problem
-    """A tool failed: one sentence, the word of the retry table, and the last lines of the tool."""
+    """A tool failed: one sentence, the word of the retry table, and the last lines of the tool.
 
-    def __init__(self, message: str, error_class: str, tail: List[str]) -> None:
+    ``unknown`` is the package that an index does not have, if that was it.
+    """
+
+    def __init__(self, message: str, error_class: str, tail: List[str], unknown: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.error_class = error_class
         self.tail = tail
+        self.unknown = unknown
 
 
 def is_network_trouble(text: str) -> bool:
@@ -112,7 +116,8 @@ def failure_of(tool: str, outcome: Outcome, no_index: bool = False) -> Failure:
     if _REFUSED.search(text):
         sentence = "an index refused %s's credentials%s; put valid ones into its URL or the tool's settings"
         return Failure(sentence % (tool, about), "config", outcome.tail)
-    return Failure(_users(tool, outcome, no_index), "user", outcome.tail)
+    unknown = "" if _first(_BUILT, text) else _first(_UNKNOWN, text) or ""
+    return Failure(_users(tool, outcome, no_index), "user", outcome.tail, unknown)
 
 
 def _users(tool: str, outcome: Outcome, no_index: bool) -> str:
