@@ -200,12 +200,14 @@ def test_the_host_follows_a_renamed_queue(root: Path, tmp_path: Path) -> None:
 
 
 def test_what_asks_for_more_than_there_is_says_so(yard: Yard) -> None:
-    managed = {"python": {"userManagedDependencies": False}}
+    unbuilt = {
+        "python": {"userManagedDependencies": True},
+        "docker": {"enabled": True, "buildContext": {"location": "x"}},
+    }
     for changes, word in (
         ({"framework": "PySpark"}, "PySpark"),
         ({"target": "mydsvm"}, "mydsvm"),
-        ({"environment": managed}, "userManagedDependencies"),
-        ({"environment": {"docker": {"enabled": True}, "python": {"userManagedDependencies": True}}}, "docker"),
+        ({"environment": unbuilt}, "buildContext"),
     ):
         run = yard.run(HELLO, f"wrong/{word}.zip", **changes)
         assert "Failed" == run.status

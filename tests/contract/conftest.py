@@ -12,12 +12,14 @@ import pytest
 from runyard.ports import (
     BlobStore,
     ComputeStore,
+    DeliveryStore,
     Gates,
     MarkStore,
     Queue,
     RunStore,
     ScheduleStore,
     Secrets,
+    SubscriptionStore,
     WebhookStore,
 )
 from runyard.stores.embedded import EmbeddedStores
@@ -26,12 +28,14 @@ from runyard.testing import (
     ManualClock,
     MemoryBlobStore,
     MemoryComputeStore,
+    MemoryDeliveryStore,
     MemoryGates,
     MemoryMarkStore,
     MemoryQueue,
     MemoryRunStore,
     MemoryScheduleStore,
     MemorySecrets,
+    MemorySubscriptionStore,
     MemoryWebhookStore,
     OnlyTargets,
     ShakyQueue,
@@ -52,13 +56,16 @@ class Stores:
     webhooks: WebhookStore
     schedules: ScheduleStore
     marks: MarkStore
+    subscriptions: SubscriptionStore
+    deliveries: DeliveryStore
     secrets: Secrets
 
 
 @contextmanager
 def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
+    subscriptions = MemorySubscriptionStore()
     yield Stores(
-        runs=MemoryRunStore(),
+        runs=MemoryRunStore(listened=subscriptions.any),
         gates=MemoryGates(),
         queue=MemoryQueue(clock),
         blobs=MemoryBlobStore(clock),
@@ -66,6 +73,8 @@ def memory(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         webhooks=MemoryWebhookStore(),
         schedules=MemoryScheduleStore(),
         marks=MemoryMarkStore(),
+        subscriptions=subscriptions,
+        deliveries=MemoryDeliveryStore(),
         secrets=MemorySecrets(),
     )
 
@@ -85,6 +94,8 @@ def wrapped(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         webhooks=ports.webhooks,
         schedules=ports.schedules,
         marks=ports.marks,
+        subscriptions=ports.subscriptions,
+        deliveries=ports.deliveries,
         secrets=ports.secrets,
     )
 
@@ -101,6 +112,8 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
             webhooks=stores.webhooks,
             schedules=stores.schedules,
             marks=stores.marks,
+            subscriptions=stores.subscriptions,
+            deliveries=stores.deliveries,
             secrets=stores.secrets,
         )
 
@@ -166,3 +179,13 @@ def marks(stores: Stores) -> MarkStore:
 @pytest.fixture
 def secrets(stores: Stores) -> Secrets:
     return stores.secrets
+
+
+@pytest.fixture
+def subscriptions(stores: Stores) -> SubscriptionStore:
+    return stores.subscriptions
+
+
+@pytest.fixture
+def deliveries(stores: Stores) -> DeliveryStore:
+    return stores.deliveries

@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from runyard.accept import accept
 from runyard.dispatch import dispatch
-from runyard.dispatch.wakes import BURIED, SUBMISSIONS, WATCH, dispatch_queue
+from runyard.dispatch.wakes import BURIED, FINISHED, NOTIFY, SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import LockLostError, RunyardError
+from runyard.notify import announce, deliver
 from runyard.ports import Message, Ports, Query, kept_of
+from runyard.ports.deliveries import PENDING
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import bury, reconcile, sweep, sweep_secrets
 from runyard.reconcile.secrets import ORPHANED
@@ -25,7 +28,7 @@ TICK = 2.0
 LONGEST = 3000.0
 RECONCILE = 30.0
 SWEEP = 300.0
-QUEUES = (SUBMISSIONS, dispatch_queue("scripted"), WATCH, DEAD_LETTERS)
+QUEUES = (SUBMISSIONS, dispatch_queue("scripted"), WATCH, FINISHED, NOTIFY, DEAD_LETTERS)
 
 
 @dataclass
@@ -80,6 +83,8 @@ class Life:
             SUBMISSIONS: lambda m: accept(ports, m.body, message_id=m.id, enqueued=m.enqueued),
             dispatch_queue("scripted"): lambda m: dispatch(ports, m.body),
             WATCH: lambda m: watch(ports, m.body),
+            FINISHED: lambda m: announce(ports, m.body),
+            NOTIFY: lambda m: deliver(ports, m.body),
             DEAD_LETTERS: lambda m: bury(ports, m),
         }
         handlers[name](message)
@@ -100,10 +105,24 @@ class Life:
         runs = ports.runs.list(Query()).runs
         gates = ports.gates.list()
         quiet = all(not gate.taken and not gate.waiting and gate.next_at is None for gate in gates)
-        return bool(runs) and all(run.has_ended for run in runs) and quiet and not sum(ports.queue.counts().values())
+        told = not ports.runs.outbox(before=inf, most=1) and not ports.deliveries.list(state=PENDING)
+        return (
+            bool(runs)
+            and all(run.has_ended for run in runs)
+            and quiet
+            and told
+            and not sum(ports.queue.counts().values())
+        )
 
 
-def live(plot: Plot, make: MakeWorld, crash_at: tuple[int, Moment] | None, *, known_beforehand: bool) -> Life:
+def live(
+    plot: Plot,
+    make: MakeWorld,
+    crash_at: tuple[int, Moment] | None,
+    *,
+    known_beforehand: bool,
+    verdict: Callable[[Life], object] | None = None,
+) -> Life:
     """Lead one life, killed at ``crash_at``, and check it."""
     clock = ManualClock(start=1_000_000_000.0)
     target = ScriptedTarget(clock=clock, known_beforehand=known_beforehand)
@@ -114,7 +133,7 @@ def live(plot: Plot, make: MakeWorld, crash_at: tuple[int, Moment] | None, *, kn
     life = Life(plot, world, Steps(inner=world.open(), crash_at=crash_at), clock, target)
     try:
         life.lead()
-        check(life)
+        (verdict or check)(life)
     except Exception as error:
         error.add_note(tell(life, crash_at))
         raise
@@ -160,7 +179,8 @@ def check_secrets(life: Life, run: Run) -> None:
     ports = life.steps.inner
     life.clock.advance(ORPHANED + 1)
     sweep_secrets(ports)
-    assert [name for name in [run.secret] if name] == list(ports.secrets.names())
+    kept = [name for name in ports.secrets.names() if not name.startswith("notify-")]  # those of who is told
+    assert [name for name in [run.secret] if name] == kept
     assert ("with secrets" in life.plot.name) is bool(run.secret)
     assert CANARY not in repr(run)
     if run.secret:

@@ -34,7 +34,7 @@ from runyard.reconcile import bury, prune, reconcile
 from runyard.runs.model import Origin, Run
 from runyard.runs.states import ENDINGS, State
 from runyard.stores.embedded import EmbeddedStores
-from runyard.testing import FaultyPorts, ManualClock, OnlyTargets, ScriptedTarget, ShakyQueue
+from runyard.testing import FaultyPorts, ManualClock, MemoryCourier, OnlyTargets, ScriptedTarget, ShakyQueue
 from runyard.watch import watch
 from tests.fakes import runconfig, snapshot
 
@@ -289,6 +289,9 @@ def soak(folder: Path, *, seconds: float, seed: int) -> Soak:
             webhooks=stores.webhooks,
             schedules=stores.schedules,
             marks=stores.marks,
+            subscriptions=stores.subscriptions,
+            deliveries=stores.deliveries,
+            courier=MemoryCourier(),
             secrets=stores.secrets,
             clock=clock,
             targets=OnlyTargets(target),

@@ -9,7 +9,7 @@ from pathlib import Path
 from runyard.ports import Ports
 from runyard.reconcile import recover
 from runyard.stores.embedded import EmbeddedStores
-from runyard.testing import ManualClock, OnlyTargets, ScriptedTarget, memory_ports
+from runyard.testing import ManualClock, MemoryCourier, OnlyTargets, ScriptedTarget, memory_ports
 
 
 @dataclass
@@ -39,6 +39,7 @@ class EmbeddedWorld:
     clock: ManualClock
     target: ScriptedTarget
     folder: Path
+    courier: MemoryCourier = field(default_factory=MemoryCourier, init=False)
     _stores: EmbeddedStores | None = field(default=None, init=False)
 
     def open(self) -> Ports:
@@ -53,6 +54,9 @@ class EmbeddedWorld:
             webhooks=stores.webhooks,
             schedules=stores.schedules,
             marks=stores.marks,
+            subscriptions=stores.subscriptions,
+            deliveries=stores.deliveries,
+            courier=self.courier,
             secrets=stores.secrets,
             clock=self.clock,
             targets=OnlyTargets(self.target),

@@ -24,7 +24,7 @@ from runyard.ports import Clock, Ports
 from runyard.runner import build
 from runyard.services import house
 from runyard.stores.embedded import EmbeddedStores
-from runyard.testing import OnlyTargets, Step, Steps
+from runyard.testing import MemoryCourier, OnlyTargets, Step, Steps
 
 
 class Assassin:
@@ -66,8 +66,25 @@ def instrument(assassin: Assassin) -> None:
 
     def stores(root: Path, clock: Clock | None = None) -> EmbeddedStores:
         found = open_stores(root, clock)
-        names = ("runs", "gates", "queue", "blobs", "computes", "webhooks", "schedules", "marks", "secrets")
-        inner = Ports(**{name: getattr(found, name) for name in names}, clock=found.clock, targets=OnlyTargets())
+        names = (
+            "runs",
+            "gates",
+            "queue",
+            "blobs",
+            "computes",
+            "webhooks",
+            "schedules",
+            "marks",
+            "subscriptions",
+            "deliveries",
+            "secrets",
+        )
+        inner = Ports(
+            **{name: getattr(found, name) for name in names},
+            clock=found.clock,
+            targets=OnlyTargets(),
+            courier=MemoryCourier(),
+        )
         passing = Steps(inner=inner, hook=assassin).ports
         return replace(found, **{name: getattr(passing, name) for name in names})
 

@@ -20,6 +20,8 @@ def test_every_trigger_is_bound_as_expected() -> None:
         "accept": "submissions",
         "dispatch_local": "dispatch-local",
         "watch": "watch",
+        "announce": "finished",
+        "notify": "notify",
         "dead_letters": "deadletters",
     } == queues
     assert {"ServiceBus"} == {

@@ -22,6 +22,7 @@ from runyard.host import Host, HostOptions, running_host
 from runyard.ports import Ports
 from runyard.ports.target import ComputeTarget
 from runyard.stores.embedded.stores import EmbeddedStores
+from runyard.testing import MemoryCourier
 from tests.host_helpers import PATIENCE, eventually, write_app, zip_bytes
 
 QUEUES = """
@@ -69,6 +70,9 @@ class Yard:
             webhooks=stores.webhooks,
             schedules=stores.schedules,
             marks=stores.marks,
+            subscriptions=stores.subscriptions,
+            deliveries=stores.deliveries,
+            courier=MemoryCourier(),
             secrets=stores.secrets,
             clock=stores.clock,
             targets=_NoTargets(),

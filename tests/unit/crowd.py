@@ -18,6 +18,7 @@ from runyard.runs.states import State
 from runyard.stores.embedded import EmbeddedStores
 from runyard.stores.embedded import database as database_module
 from runyard.stores.embedded.runs import _encode, _event_rows
+from runyard.testing import MemoryCourier
 from tests.fakes import FakeTargets, snapshot
 from tests.unit.house import House
 
@@ -44,6 +45,9 @@ class EmbeddedHouse(House):
             webhooks=stores.webhooks,
             schedules=stores.schedules,
             marks=stores.marks,
+            subscriptions=stores.subscriptions,
+            deliveries=stores.deliveries,
+            courier=MemoryCourier(),
             secrets=stores.secrets,
             clock=self.clock,
             targets=FakeTargets({"fake": self.target}),

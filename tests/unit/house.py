@@ -10,9 +10,10 @@ import msgspec
 
 from runyard.accept import accept, drop
 from runyard.dispatch import dispatch
-from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
+from runyard.dispatch.wakes import FINISHED, NOTIFY, SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import LockLostError
 from runyard.events.blob import BlobDrop
+from runyard.notify import announce, deliver
 from runyard.ports import Compute, Message, Ports, Query
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import bury, reconcile
@@ -57,6 +58,8 @@ class House:
             SUBMISSIONS: lambda m: accept(self.ports, m.body, message_id=m.id, enqueued=m.enqueued),
             dispatch_queue("fake"): lambda m: dispatch(self.ports, m.body),
             WATCH: lambda m: watch(self.ports, m.body),
+            FINISHED: lambda m: announce(self.ports, m.body),
+            NOTIFY: lambda m: deliver(self.ports, m.body),
             DEAD_LETTERS: lambda m: bury(self.ports, m),
         }
         messages = self.ports.queue.receive(queue, most=most, lock=60.0)
@@ -68,7 +71,8 @@ class House:
 
     def settle(self) -> None:
         """Deliver messages until none is due."""
-        while sum(self.deliver(queue) for queue in (SUBMISSIONS, dispatch_queue("fake"), WATCH, DEAD_LETTERS)):
+        queues = (SUBMISSIONS, dispatch_queue("fake"), WATCH, FINISHED, NOTIFY, DEAD_LETTERS)
+        while sum(self.deliver(queue) for queue in queues):
             pass
 
     def pass_time(self, seconds: float, step: float = 30.0) -> None:

@@ -80,6 +80,22 @@ def test_all_who_want_the_same_get_what_one_builder_made() -> None:
     assert bench.builds.pids() == set()
 
 
+def test_one_whose_credentials_are_refused_harms_none_who_wants_the_same() -> None:
+    refuses = (
+        "import json, sys; text = str(json.load(sys.stdin)['conda']); "
+        "print(json.dumps({'problem': 'refused', 'class': 'config'} if 'old' in text else {'ready': {'key': 'k'}}))"
+    )
+    bench, waiters = Bench(refuses), [Recorder() for _ in range(3)]
+    for password, each in zip(("old", "new", "old"), waiters, strict=True):
+        conda = {"dependencies": [{"pip": [f"--index-url https://u:{password}@h.example/s", "six"]}]}
+        bench.builds.join(read_wish({"cache": "/c", "conda": conda}), each)
+    bench.settle(waiters)
+    assert bench.started == 2
+    assert [str(waiters[0].outcome.message), waiters[1].outcome] == ["refused", {"key": "k"}]
+    assert waiters[2].outcome.error_class == "config"
+    assert bench.builds.pids() == set()
+
+
 def test_a_large_wish_reaches_the_builder_whole() -> None:
     bench, waiter = Bench(SAYS_WHAT_IT_WAS_TOLD), Recorder()
     source = "x" * 300_000

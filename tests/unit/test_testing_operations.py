@@ -14,6 +14,8 @@ from runyard.ports import (
     Compute,
     ComputeStore,
     ComputeTarget,
+    Courier,
+    DeliveryStore,
     Gates,
     MarkStore,
     Ports,
@@ -21,6 +23,7 @@ from runyard.ports import (
     RunStore,
     ScheduleStore,
     Secrets,
+    SubscriptionStore,
     Waiting,
     WebhookStore,
 )
@@ -48,6 +51,9 @@ PORTS = {
     "webhooks": WebhookStore,
     "schedules": ScheduleStore,
     "marks": MarkStore,
+    "subscriptions": SubscriptionStore,
+    "deliveries": DeliveryStore,
+    "courier": Courier,
     "secrets": Secrets,
     "target": ComputeTarget,
 }

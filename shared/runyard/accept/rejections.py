@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from runyard.dispatch.wakes import wake_finished
 from runyard.errors import RunyardError
 from runyard.ports import Ports
 from runyard.runs.failures import failure
@@ -38,6 +39,7 @@ def reject(ports: Ports, origin: Origin, error: RunyardError, *, at: float, iden
         error=why,
     )
     stored, created = ports.runs.create(birth(run, [move], who="accept"))
+    wake_finished(ports, stored)
     if created:
         log.warning("%s: rejected (%s): %s", run.id, origin.source, why.message, extra={"action": "reject"})
     return stored

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
+
+from runyard.events.times import iso, iso_or_none
+
+__all__ = ["answer", "is_text", "iso", "iso_or_none"]
 
 
 def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -26,13 +29,3 @@ def is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def iso(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, as the SDK's services write it: ``2018-09-29T12:34:56.123456Z``."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def iso_or_none(seconds: float | None) -> str | None:
-    """The same, where there may be none."""
-    return None if seconds is None else iso(seconds)

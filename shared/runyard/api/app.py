@@ -22,6 +22,7 @@ from runyard.api import (
     schedules,
     secrets,
     service,
+    subscriptions,
     uploads,
     webhooks,
 )
@@ -54,6 +55,7 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
         deliveries,
         schedules,
         drops,
+        subscriptions,
         queues,
         secrets,
         service,

@@ -6,55 +6,27 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from runyard.api.answers import is_text, iso, iso_or_none
-from runyard.api.shapes import AttemptShape, EventShape, LeftShape, RunDetails, RunSummary, SaidShape, WhyShape
+from runyard.api.shapes import AttemptShape, EventShape, LeftShape, RunDetails, SaidShape, WhyShape
 from runyard.finalize.ending import RUNS
 from runyard.ports import Ports
 from runyard.reconcile import Said, Why, left_behind
 from runyard.runconfig.redact import redacted, redacted_text
 from runyard.runs.model import Attempt, Event, JobSpec, Run
 from runyard.runs.states import State
+from runyard.runs.summary import summary
+
+__all__ = [
+    "attempt_shape",
+    "definition",
+    "details",
+    "event_shape",
+    "log_files",
+    "summary",
+    "why_shape",
+]
 
 LOG_FOLDERS: Final = ("azureml-logs/", "logs/")
 MAX_LOG_FILES: Final = 200
-
-
-def summary(run: Run) -> RunSummary:
-    """A run in a listing."""
-    error, snapshot = run.error, run.snapshot
-    return {
-        "runId": run.id,
-        "experiment": run.experiment,
-        "displayName": run.display_name,
-        "status": run.status,
-        "reason": run.reason,
-        "target": run.target or str(run.request.get("target") or ""),
-        "compute": run.compute,
-        "createdTimeUtc": iso(run.created),
-        "startTimeUtc": iso_or_none(run.started),
-        "endTimeUtc": iso_or_none(run.ended),
-        "error": {"code": error.code, "errorClass": error.error_class, "message": error.message} if error else None,
-        "exitCode": run.exit_code,
-        "attempt": run.attempt,
-        "priority": run.priority,
-        "source": {"kind": run.origin.source, "name": run.origin.name, "eventId": run.origin.event_id},
-        "snapshot": {
-            "container": snapshot.container,
-            "name": snapshot.name,
-            "etag": snapshot.etag,
-            "size": snapshot.size,
-            "sha256": snapshot.sha256,
-        }
-        if snapshot
-        else None,
-        "tags": run.tags,
-        "properties": run.properties,
-        "metrics": {
-            name: {"last": each.last, "min": each.min, "max": each.max, "count": each.count}
-            for name, each in run.metrics.items()
-        },
-        "logBytes": run.log_bytes,
-        "logComplete": run.log_complete,
-    }
 
 
 def details(ports: Ports, run: Run) -> RunDetails:

@@ -15,7 +15,7 @@ from runyard.accept.doors import shown
 from runyard.api.answers import answer, iso
 from runyard.api.context import PortsDep
 from runyard.api.shapes import MessageShape
-from runyard.dispatch.wakes import BURIED, SUBMISSIONS, WATCH, dispatch_queue
+from runyard.dispatch.wakes import BURIED, FINISHED, NOTIFY, SUBMISSIONS, WATCH, dispatch_queue
 from runyard.errors import ConfigError
 from runyard.ports import Message, Ports
 from runyard.ports.queue import DEAD_LETTERS
@@ -68,7 +68,7 @@ async def send_message(
 
 def _own(ports: Ports) -> set[str]:
     """The queues of this service."""
-    return {SUBMISSIONS, WATCH, BURIED, DEAD_LETTERS, *map(dispatch_queue, ports.targets.kinds())}
+    return {SUBMISSIONS, WATCH, FINISHED, NOTIFY, BURIED, DEAD_LETTERS, *map(dispatch_queue, ports.targets.kinds())}
 
 
 def _check(name: str) -> str:

@@ -15,6 +15,7 @@ from runyard.api.answers import answer
 from runyard.api.context import PortsDep, ServicesDep
 from runyard.api.shapes import CheckShape, PruneShape
 from runyard.errors import ConfigError
+from runyard.events.endings_schema import endings_schema
 from runyard.events.schema import submission_schema
 from runyard.reconcile import prune
 
@@ -86,6 +87,17 @@ def remove_old(ports: PortsDep, retention: Retention) -> Response:
 def show_schema() -> Response:
     """The JSON schema of a submission."""
     return answer(_schema())
+
+
+@router.get("/schemas/run-ended.json")
+def show_ending_schema() -> Response:
+    """The JSON schema of the data of an ending's event."""
+    return answer(_ending_schema())
+
+
+@cache
+def _ending_schema() -> dict[str, Any]:
+    return endings_schema()
 
 
 @cache

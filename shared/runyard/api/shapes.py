@@ -7,66 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-
-class RunFault(TypedDict):
-    """Why a run did not complete."""
-
-    code: str
-    errorClass: str
-    message: str
-
-
-class RunSource(TypedDict):
-    """What asked for a run."""
-
-    kind: str
-    name: str
-    eventId: str
-
-
-class SnapshotShape(TypedDict):
-    """Which bytes a run is made of."""
-
-    container: str
-    name: str
-    etag: str
-    size: int
-    sha256: str | None
-
-
-class MetricShape(TypedDict):
-    """The figures of a numeric metric."""
-
-    last: float
-    min: float
-    max: float
-    count: int
-
-
-class RunSummary(TypedDict):
-    """A run in a listing."""
-
-    runId: str
-    experiment: str
-    displayName: str
-    status: str
-    reason: str
-    target: str
-    compute: str
-    createdTimeUtc: str
-    startTimeUtc: str | None
-    endTimeUtc: str | None
-    error: RunFault | None
-    exitCode: int | None
-    attempt: int
-    priority: int
-    source: RunSource
-    snapshot: SnapshotShape | None
-    tags: dict[str, str]
-    properties: dict[str, str]
-    metrics: dict[str, MetricShape]
-    logBytes: int | None
-    logComplete: bool | None
+from runyard.runs.summary import RunSummary
 
 
 class LeftShape(TypedDict):
@@ -77,7 +18,7 @@ class LeftShape(TypedDict):
     handle: str | None
 
 
-class RunDetails(RunSummary):
+class RunDetails(RunSummary, TypedDict):
     """A run in full."""
 
     queuePosition: int | None
@@ -300,6 +241,68 @@ class WebhookTestShape(TypedDict):
     dryRun: bool
     events: list[WebhookEventShape]
     validationResponse: str | None
+
+
+class SubscriptionShape(TypedDict):
+    """Who is told of endings, without the secret."""
+
+    name: str
+    url: str
+    """Without its query; empty if it goes to a queue."""
+    queue: str
+    template: dict[str, Any]
+    experiment: str
+    states: list[str]
+    tags: dict[str, str]
+    sources: list[str]
+    allowHttp: bool
+    maxHops: int
+    paused: bool
+    pausedReason: str
+    earlierSecretUntilTimeUtc: str | None
+    """Until when the secret before the last change signs, too."""
+    createdTimeUtc: str
+    pending: int
+    """Deliveries on their way."""
+    dead: int
+    """Deliveries that were given up."""
+
+
+class TryShape(TypedDict):
+    """One try of a delivery."""
+
+    timeUtc: str
+    seconds: float
+    status: int | None
+    error: str
+
+
+class DeliveryShape(TypedDict):
+    """One event on its way to one subscription, or there, or given up."""
+
+    subscription: str
+    id: str
+    runId: str
+    type: str
+    state: str
+    """``pending``, ``delivered`` or ``dead``."""
+    createdTimeUtc: str
+    nextTimeUtc: str | None
+    settledTimeUtc: str | None
+    tries: int
+    error: str
+    """Of what is dead: why. Of what is on its way: what the last try met."""
+    history: list[TryShape]
+
+
+class TestShape(TypedDict):
+    """What came of a test."""
+
+    delivered: bool
+    id: str
+    status: int | None
+    error: str
+    seconds: float
 
 
 class TimeShape(TypedDict):

@@ -19,6 +19,7 @@ from runyard.cli import (
     events,
     files,
     logs,
+    notify,
     outcome,
     queue,
     runs,
@@ -90,7 +91,7 @@ def before_any_command(
 
 for module in (up, drain, submit, runs, why, events, logs, control, files, sweep):
     module.register(app)
-for group in (config, compute, env, secret, webhook, schedule, queue):
+for group in (config, compute, env, secret, webhook, notify, schedule, queue):
     app.add_typer(group.app)
 service.register(app)
 

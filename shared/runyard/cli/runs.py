@@ -12,7 +12,8 @@ from runyard.cli.preparing import PREPARING, last_line
 from runyard.cli.show import age, between, figure, local_time, print_fields, print_json, print_table, shortened, size
 
 if TYPE_CHECKING:
-    from runyard.api.shapes import RunDetails, RunPage, RunSummary
+    from runyard.api.shapes import RunDetails, RunPage
+    from runyard.runs.summary import RunSummary
     from runyard.sdk.client import Client
 
 Experiment = Annotated[str | None, typer.Option(help="Only runs of this experiment.")]

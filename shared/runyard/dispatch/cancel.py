@@ -6,7 +6,7 @@ import logging
 
 from runyard.dispatch import calls
 from runyard.dispatch.attempts import ended_as, newest
-from runyard.dispatch.wakes import WATCH, nudge, wake_for_next
+from runyard.dispatch.wakes import WATCH, nudge, wake_finished, wake_for_next
 from runyard.errors import ConflictError, NotFoundError
 from runyard.ports import Compute, Ports
 from runyard.runs.model import Run
@@ -62,6 +62,7 @@ def _ask(ports: Ports, run_id: str, who: str) -> Run:
             continue
         if after.has_ended and after.compute:
             ports.gates.leave(after.compute, after.id)
+        wake_finished(ports, after)
         return after
 
 
@@ -85,6 +86,7 @@ def cancel_waiting(ports: Ports, run: Run, *, who: str = "cancel") -> None:
         return
     if ended.compute:
         ports.gates.leave(ended.compute, ended.id)
+    wake_finished(ports, ended)
 
 
 def end_unstarted(ports: Ports, compute: Compute, run: Run) -> bool:
@@ -101,12 +103,13 @@ def end_unstarted(ports: Ports, compute: Compute, run: Run) -> bool:
     move = Move(state=State.CANCELED, reason="canceled before it started; nothing of it runs", at=now)
     change = transition(run, [move], who="cancel", row=ended_as(attempt, "void", now), claimed_until=None)
     try:
-        ports.runs.transition(change)
+        ended = ports.runs.transition(change)
     except ConflictError:
         return False  # somebody goes on with it, and meets the void register: the next poll sees what came of that
     log.info("%s: canceled before it started", run.id, extra={"action": "end", **run.log_context()})
     if calls.clean_up(ports, run, run.handle):
         return True  # the poll of its slot tries again, and frees it then
+    wake_finished(ports, ended)
     if ports.gates.release(compute.name, run.id):
         wake_for_next(ports, compute)
     return True
@@ -132,6 +135,7 @@ def _force(ports: Ports, run: Run, who: str) -> Run:
             continue
         log.warning("%s: %s", run.id, reason, extra={"action": "end", **current.log_context()})
         compute = ports.computes.get(current.compute)
+        wake_finished(ports, current)
         if ports.gates.release(current.compute, current.id) and compute is not None:
             wake_for_next(ports, compute)
     if current is None:

@@ -14,7 +14,7 @@ from runyard.dispatch import calls
 from runyard.dispatch.attempts import ended_as, newest
 from runyard.dispatch.retries import MAX_TRIES, block_of, retry_delay
 from runyard.dispatch.slots import entry_of, let_slot_go
-from runyard.dispatch.wakes import wake_dispatch_later, wake_for_next
+from runyard.dispatch.wakes import wake_dispatch_later, wake_finished, wake_for_next
 from runyard.errors import ConflictError, RunyardError
 from runyard.ports import Compute, Ports, Slot
 from runyard.runs.failures import failure
@@ -102,12 +102,14 @@ def _fail(ports: Ports, compute: Compute, refused: Refusal) -> None:
     row = ended_as(refused.voided, "void", now)
     if run.cancel_requested:
         move = Move(state=State.CANCELED, reason="canceled before it started", at=now)
-        ports.runs.transition(transition(run, [move], who="dispatch", row=row, claimed_until=None))
+        ended = ports.runs.transition(transition(run, [move], who="dispatch", row=row, claimed_until=None))
     else:
         failed, why = failure(refused.error, now)
-        ports.runs.transition(transition(run, [failed], who="dispatch", row=row, error=why, claimed_until=None))
+        change = transition(run, [failed], who="dispatch", row=row, error=why, claimed_until=None)
+        ended = ports.runs.transition(change)
     if calls.clean_up(ports, run, run.handle):
         return  # the poll of its slot tries again, and frees it then
+    wake_finished(ports, ended)
     ports.gates.release(compute.name, run.id)
     wake_for_next(ports, compute)
 

@@ -1,4 +1,4 @@
-"""One call at a time for each compute and queue in this process, so that a compute that hangs holds up nobody but itself.
+"""One call at a time for each compute (or subscription) and queue in this process, so that one that hangs holds up nobody else.
 
 Without it every wake and every tick of a compute that does not answer would wait there too, until no call is left for the
 others. It is no lock: elsewhere another process may do the same for the same compute, and the gate decides between the two.
@@ -17,9 +17,10 @@ _Key = tuple[str, str]
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """What all these messages have."""
+    """What these messages have: one of the two."""
 
-    compute: str
+    compute: str = ""
+    subscription: str = ""
     generation: int | None = None
 
 
@@ -39,10 +40,11 @@ class Turns:
         a tick that is lost makes its gate overdue, which the reconciler sees.
         """
         named = _read(body)
-        if named is None:
+        whose = named and (named.compute or named.subscription)
+        if named is None or not whose:
             handle(body)
             return
-        key = (queue, named.compute)
+        key = (queue, whose)
         with self._lock:
             if (later := self._later.get(key)) is not None:
                 generation = named.generation or 0

@@ -8,10 +8,15 @@ import msgspec
 
 from runyard.errors import EventError
 from runyard.ports import Compute, Ports
+from runyard.runs.model import Run
 
 SCHEMA: Final = 1
 SUBMISSIONS: Final = "submissions"
 WATCH: Final = "watch"
+FINISHED: Final = "finished"
+"""Runs that have ended, and whose ending is to be announced."""
+NOTIFY: Final = "notify"
+"""Subscriptions that have deliveries due."""
 BURIED: Final = "buried"
 """Dead letters after their consequence was written down: kept to be looked at and sent again."""
 
@@ -32,7 +37,21 @@ class WatchTick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     schema: int = SCHEMA
 
 
-Form = TypeVar("Form", DispatchWake, WatchTick)
+class EndingWake(msgspec.Struct, frozen=True, kw_only=True):
+    """``finished``: the run has ended, and that may be still to be announced."""
+
+    run: str
+    schema: int = SCHEMA
+
+
+class NotifyWake(msgspec.Struct, frozen=True, kw_only=True):
+    """``notify``: the subscription may have deliveries due."""
+
+    subscription: str
+    schema: int = SCHEMA
+
+
+Form = TypeVar("Form", DispatchWake, WatchTick, EndingWake, NotifyWake)
 
 
 def dispatch_queue(kind: str) -> str:
@@ -66,6 +85,30 @@ def wake_dispatch_later(ports: Ports, compute: Compute, delay: float) -> None:
     ports.queue.send(dispatch_queue(compute.kind), body, delay=delay)
 
 
+def wake_finished(ports: Ports, run: Run) -> None:
+    """Have a run's ending announced, if anybody asked for that. Whoever writes an ending says so here when all else is done.
+
+    It is a wake: that the ending is to be announced stands in the outbox since the ending was written.
+    """
+    if run.has_ended and ports.subscriptions.any():
+        send_ending(ports, run.id)
+
+
+def send_ending(ports: Ports, run_id: str) -> None:
+    """The same for one that is known to be in the outbox."""
+    ports.queue.wake(FINISHED, msgspec.json.encode(EndingWake(run=run_id)))
+
+
+def wake_notify(ports: Ports, subscription: str) -> None:
+    """Tell of deliveries that are due."""
+    ports.queue.wake(NOTIFY, msgspec.json.encode(NotifyWake(subscription=subscription)))
+
+
+def wake_notify_later(ports: Ports, subscription: str, delay: float) -> None:
+    """The same, not before ``delay`` seconds from now."""
+    ports.queue.send(NOTIFY, msgspec.json.encode(NotifyWake(subscription=subscription)), delay=delay)
+
+
 def nudge(compute: str) -> bytes:
     """The body of a ``watch`` message that asks for a poll now."""
     return msgspec.json.encode(WatchTick(compute=compute))
@@ -93,6 +136,24 @@ def read_tick(body: bytes) -> WatchTick:
         EventError: if it does not have that form or is of a newer schema.
     """
     return _known(_decode(body, WatchTick))
+
+
+def read_ending(body: bytes) -> EndingWake:
+    """Read a ``finished`` message.
+
+    Raises:
+        EventError: if it does not have that form or is of a newer schema.
+    """
+    return _known(_decode(body, EndingWake))
+
+
+def read_notify(body: bytes) -> NotifyWake:
+    """Read a ``notify`` message.
+
+    Raises:
+        EventError: if it does not have that form or is of a newer schema.
+    """
+    return _known(_decode(body, NotifyWake))
 
 
 def _decode(body: bytes, form: type[Form]) -> Form:

@@ -1,4 +1,4 @@
-"""From an observed ending to the run's own. The writes go: the run's row, cleanup, the slot last."""
+"""From an observed ending to the run's own. The writes go: the run's row, cleanup, ``finished``, the slot last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runyard.dispatch import calls
 from runyard.dispatch.attempts import last_handled, newest
 from runyard.dispatch.notes import untold
 from runyard.dispatch.slots import entry_of
-from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_for_next
+from runyard.dispatch.wakes import wake_dispatch, wake_dispatch_later, wake_finished, wake_for_next
 from runyard.errors import ConflictError
 from runyard.finalize.logged import DISPLAY_NAME, RUNS, read_logged
 from runyard.finalize.outcomes import Again, another_attempt, failure_of, final, story
@@ -167,7 +167,7 @@ def _end(ports: Ports, run: Run, seen: Ended, error: RunError | None) -> Transit
 
 
 def let_go(ports: Ports, compute: Compute, run: Run) -> None:
-    """Clean up after a run that has ended, then free its slot. A cleanup that fails is tried again by the next poll."""
+    """Clean up after a run that has ended, then have it announced and free its slot. A cleanup that fails is tried again by the next poll."""
     failed = calls.clean_up(ports, run, run.handle) or _clean_up_earlier(ports, run)
     if failed:
         waited = ports.clock.now() - (run.ended or 0.0) > CLEANUP_PATIENCE
@@ -175,6 +175,7 @@ def let_go(ports: Ports, compute: Compute, run: Run) -> None:
         _tell_once(ports, run, f"{failed}; {after}")
         if not waited:
             return
+    wake_finished(ports, run)
     free_slot(ports, compute, run.id)
 
 

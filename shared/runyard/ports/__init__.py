@@ -8,6 +8,8 @@ from runyard.ports.blobs import BlobInfo, BlobReader, BlobStore
 from runyard.ports.bundle import Ports
 from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute, ComputeStore
+from runyard.ports.courier import Courier, Parcel, Receipt
+from runyard.ports.deliveries import Delivery, DeliveryStore, Try
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
 from runyard.ports.kept import kept_of, user_secret
 from runyard.ports.marks import MarkStore, StartMark
@@ -15,6 +17,7 @@ from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
 from runyard.ports.schedules import Schedule, ScheduleStore, Skipped
 from runyard.ports.secrets import Secrets
+from runyard.ports.subscriptions import Subscription, SubscriptionStore
 from runyard.ports.target import (
     Absent,
     Capabilities,
@@ -41,6 +44,9 @@ __all__ = [
     "Compute",
     "ComputeStore",
     "ComputeTarget",
+    "Courier",
+    "Delivery",
+    "DeliveryStore",
     "Ended",
     "Gate",
     "Gates",
@@ -50,10 +56,12 @@ __all__ = [
     "Message",
     "Observation",
     "Page",
+    "Parcel",
     "Plan",
     "Ports",
     "Query",
     "Queue",
+    "Receipt",
     "RunStore",
     "Running",
     "Schedule",
@@ -62,8 +70,11 @@ __all__ = [
     "Skipped",
     "Slot",
     "StartMark",
+    "Subscription",
+    "SubscriptionStore",
     "TargetContext",
     "Targets",
+    "Try",
     "Unreachable",
     "Waiting",
     "Webhook",

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from runyard.ports.blobs import BlobStore
 from runyard.ports.clock import Clock
 from runyard.ports.computes import ComputeStore
+from runyard.ports.courier import Courier
+from runyard.ports.deliveries import DeliveryStore
 from runyard.ports.gates import Gates
 from runyard.ports.marks import MarkStore
 from runyard.ports.queue import Queue
 from runyard.ports.runs import RunStore
 from runyard.ports.schedules import ScheduleStore
 from runyard.ports.secrets import Secrets
+from runyard.ports.subscriptions import SubscriptionStore
 from runyard.ports.target import Targets
 from runyard.ports.webhooks import WebhookStore
 
@@ -29,6 +32,9 @@ class Ports:
     webhooks: WebhookStore
     schedules: ScheduleStore
     marks: MarkStore
+    subscriptions: SubscriptionStore
+    deliveries: DeliveryStore
+    courier: Courier
     secrets: Secrets
     clock: Clock
     targets: Targets

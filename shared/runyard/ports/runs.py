@@ -36,7 +36,12 @@ class Page:
 
 
 class RunStore(Protocol):
-    """Keeps runs, their attempts and their history. A transition is one transaction."""
+    """Keeps runs, their attempts and their history. A transition is one transaction.
+
+    A change that ends a run puts it into the outbox in the same transaction, if there is a subscription
+    (:meth:`SubscriptionStore.any <runyard.ports.subscriptions.SubscriptionStore.any>`): so whoever dies in whatever moment, an
+    ending that is on record is announced. Without a subscription nothing more is written.
+    """
 
     def create(self, birth: Transition, *, durable: bool = False) -> tuple[Run, bool]:
         """Write a new run with its first events.
@@ -101,4 +106,16 @@ class RunStore(Protocol):
 
     def forget(self, before: float) -> int:
         """Drop tombstones older than ``before``; returns how many."""
+        ...
+
+    def outbox(self, *, before: float, most: int) -> Sequence[str]:
+        """Runs whose ending was written before ``before`` and is not announced yet; the oldest first. Cheap while there are none."""
+        ...
+
+    def in_outbox(self, run_id: str) -> bool:
+        """Whether the run's ending is still to be announced."""
+        ...
+
+    def announced(self, run_id: str) -> None:
+        """Take a run out of the outbox: every delivery of its ending is written."""
         ...

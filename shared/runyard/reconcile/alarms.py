@@ -9,6 +9,7 @@ from typing import Final
 
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
 from runyard.ports import Clock, Compute, Gate, Ports, Query
+from runyard.ports.deliveries import DEAD, PENDING
 from runyard.ports.queue import COUNTED, DEAD_LETTERS
 from runyard.reconcile.alarm import Alarm, lasting, many
 from runyard.reconcile.schedules import of_schedules
@@ -49,7 +50,7 @@ def alarms(ports: Ports, supervised: Callable[[], bool] | None = None) -> Sequen
         if compute is not None:
             found += [*_watching(ports, gate), *_dispatching(ports, gate), *_refusing(ports, gate)]
             found += _unsupervised(ports, compute, gate, supervised)
-    return [*found, *_draining(ports), *_silent(ports), *_never_accepted(ports), *of_schedules(ports)]
+    return [*found, *_draining(ports), *_silent(ports), *_never_accepted(ports), *of_schedules(ports), *_untold(ports)]
 
 
 def _dead_letters(ports: Ports) -> Iterator[Alarm]:
@@ -187,6 +188,27 @@ def _never_accepted(ports: Ports) -> Iterator[Alarm]:
             detail=f"{many(len(runs), 'run')} not read for over 5 minutes, {oldest.id} for {lasting(now - oldest.created)}",
             fix=f"see `runyard why {oldest.id}`; without a host, `runyard up` goes on",
         )
+
+
+def _untold(ports: Ports) -> Iterator[Alarm]:
+    """Subscriptions whose receiver does not take what it is sent."""
+    subscriptions = ports.subscriptions.list()
+    counts = ports.deliveries.counts() if subscriptions else {}
+    for each in subscriptions:
+        dead, pending = counts.get(each.name, {}).get(DEAD, 0), counts.get(each.name, {}).get(PENDING, 0)
+        if dead:
+            last = ports.deliveries.list(each.name, DEAD, most=1)
+            yield Alarm(
+                name=f"{each.name} was not told",
+                detail=f"{many(dead, 'ending')} could not be delivered: {last[0].error if last else 'no reason given'}",
+                fix=f"mend the receiver (`runyard notify test {each.name}`), then `runyard notify redrive {each.name}`",
+            )
+        if each.paused and pending:
+            yield Alarm(
+                name=f"{each.name} is paused",
+                detail=f"{many(pending, 'ending')} kept for it: {each.paused_reason or 'no reason given'}",
+                fix=f"send them with `runyard notify resume {each.name}`, or `runyard notify remove {each.name}`",
+            )
 
 
 class AlarmLog:

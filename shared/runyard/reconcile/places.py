@@ -9,7 +9,7 @@ import logging
 from typing import Final
 
 from runyard.dispatch.slots import entry_of
-from runyard.dispatch.wakes import wake_dispatch
+from runyard.dispatch.wakes import wake_dispatch, wake_finished
 from runyard.errors import ConflictError, UnsupportedError
 from runyard.ports import Gate, Ports, Query
 from runyard.runs.failures import failure
@@ -52,9 +52,10 @@ def fail_stranded(ports: Ports, gate: Gate) -> int:
             )
             move, why = failure(error, ports.clock.now())
             try:
-                ports.runs.transition(transition(run, [move], who="reconcile", error=why))
+                failed = ports.runs.transition(transition(run, [move], who="reconcile", error=why))
             except ConflictError:
                 continue  # the next round looks again
+            wake_finished(ports, failed)
             ended += 1
         if run is not None:
             ports.gates.leave(gate.compute, entry.run_id)

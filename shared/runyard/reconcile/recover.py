@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from runyard.dispatch.slots import let_slot_go
 from runyard.dispatch.wakes import WATCH, nudge, wake_dispatch
 from runyard.errors import ConflictError
 from runyard.finalize import give_back
+from runyard.notify import take_up
 from runyard.ports import Compute, Ports, Slot
 from runyard.runs.moves import Move, transition
 from runyard.runs.states import State
@@ -24,6 +27,7 @@ def recover(ports: Ports) -> None:
         if slots:
             ports.queue.wake(WATCH, nudge(compute.name))
         wake_dispatch(ports, compute)
+    take_up(ports, late=-math.inf)
 
 
 def _free_or_expire(ports: Ports, compute: Compute, slot: Slot) -> None:

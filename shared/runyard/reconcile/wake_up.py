@@ -11,8 +11,9 @@ from typing import Final
 
 from runyard.accept import messages
 from runyard.dispatch.cancel import WAITING, cancel_waiting
-from runyard.dispatch.wakes import SUBMISSIONS, send_tick, wake_dispatch
+from runyard.dispatch.wakes import SUBMISSIONS, send_tick, wake_dispatch, wake_finished
 from runyard.errors import ConflictError
+from runyard.notify import take_up
 from runyard.ports import Compute, Gate, Ports, Query
 from runyard.reconcile.places import fail_stranded, restore
 from runyard.runs.deadlines import DEADLINES
@@ -47,7 +48,7 @@ def reconcile(ports: Ports) -> int:
             ports.gates.configure(compute.name, limit=compute.limit, paused=compute.paused)
         woken += _work_without_wake(ports, compute, gate)
         woken += _watch_without_tick(ports, compute, gate)
-    return woken + restore(ports) + _never_accepted(ports) + _canceled_waiting(ports)
+    return woken + restore(ports) + _never_accepted(ports) + _canceled_waiting(ports) + take_up(ports)
 
 
 def _work_without_wake(ports: Ports, compute: Compute, gate: Gate) -> int:
@@ -129,6 +130,6 @@ def _give_up(ports: Ports, run: Run) -> None:
         error=RunError(error_class="transient", message=reason, code="NotAccepted"),
     )
     try:
-        ports.runs.transition(change)
+        wake_finished(ports, ports.runs.transition(change))
     except ConflictError:
         log.info("%s was accepted just now", run.id, extra={"action": "give up", **run.log_context()})

@@ -155,13 +155,21 @@ class Builds:
         self._next()
 
     def _finish(self, build: _Build, outcome: Any) -> None:
-        """Tell all who wait."""
-        for key, each in list(self._builds.items()):
-            if each is build:
-                del self._builds[key]
+        """Tell all who wait; a problem, only those who came with the same credentials: the key says nothing of them."""
+        waiters, build.waiters = build.waiters, []
+        if isinstance(outcome, Problem) and build.wish is not None:
+            asked = build.wish.record.get("conda")
+            build.waiters = [each for each in waiters if each[0].record.get("conda") != asked]
+            waiters = [each for each in waiters if each not in build.waiters]
         said = {line.strip() for line in build.said}
         tail = [line for line in build.ending.get("tail", []) if line.strip() not in said]
-        for _, waiter in build.waiters:
+        if build.waiters:
+            build.starts = 0
+            self._turn.append(build)
+        else:
+            for key in [key for key, each in self._builds.items() if each is build]:
+                del self._builds[key]
+        for _, waiter in waiters:
             if isinstance(outcome, Problem):
                 self._loop.call(functools.partial(waiter.failed, outcome, tail))
             else:

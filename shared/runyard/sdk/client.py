@@ -15,6 +15,7 @@ from runyard.sdk.parts import Computes, Queues, Secrets
 from runyard.sdk.root import default_root
 from runyard.sdk.runs import Runs
 from runyard.sdk.schedules import Schedules
+from runyard.sdk.subscriptions import Subscriptions
 from runyard.sdk.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class Client:
     """Talks to a service; use it as a context manager, or call :meth:`close`.
 
-    Its parts are ``runs``, ``computes``, ``webhooks``, ``schedules``, ``secrets`` and ``queues``.
+    Its parts are ``runs``, ``computes``, ``webhooks``, ``subscriptions``, ``schedules``, ``secrets`` and ``queues``.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Client:
         self.schedules = Schedules(self._connection)
         self.secrets = Secrets(self._connection)
         self.queues = Queues(self._connection)
+        self.subscriptions = Subscriptions(self._connection)
 
     @classmethod
     def connect(cls, root: Path | str | None = None, *, caller: str = "") -> Client:

@@ -16,11 +16,11 @@ from runyard.api.shapes import (
     MetricValues,
     RunDetails,
     RunPage,
-    RunSummary,
     WhyShape,
 )
 from runyard.errors import ConfigError, NotFoundError
 from runyard.runs.states import ENDINGS
+from runyard.runs.summary import RunSummary
 from runyard.sdk.connection import Connection
 
 WAIT: Final = 15.0

@@ -21,7 +21,7 @@ from runyard.services.check import Check
 
 LOW_DISK: Final = 1 << 30
 """Bytes of free space below which the root's disk is called low."""
-LOOKED: Final = 1000
+LOOKED: Final = 100
 """Runs of which it is told how many were found by the sweep only."""
 SILENT: Final = 60.0
 """Seconds without a heartbeat of the supervisor, which comes every 10, after which it is told that it may hang."""

@@ -17,6 +17,7 @@ from runyard.ports import Clock, Ports, Queue, TargetContext
 from runyard.reconcile import AlarmLog, alarms, recover
 from runyard.services.check import Check
 from runyard.services.checks import run_checks, supervision
+from runyard.stores.courier import HttpCourier
 from runyard.stores.embedded import EmbeddedStores, SystemClock
 from runyard.targets.registry import Registry, known_kinds
 
@@ -104,6 +105,9 @@ def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
         webhooks=stores.webhooks,
         schedules=stores.schedules,
         marks=stores.marks,
+        subscriptions=stores.subscriptions,
+        deliveries=stores.deliveries,
+        courier=HttpCourier(),
         secrets=stores.secrets,
         clock=clock,
         targets=targets,

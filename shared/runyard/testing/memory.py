@@ -10,12 +10,15 @@ from runyard.stores.memory import (
     ManualClock,
     MemoryBlobStore,
     MemoryComputeStore,
+    MemoryCourier,
+    MemoryDeliveryStore,
     MemoryGates,
     MemoryMarkStore,
     MemoryQueue,
     MemoryRunStore,
     MemoryScheduleStore,
     MemorySecrets,
+    MemorySubscriptionStore,
     MemoryWebhookStore,
 )
 
@@ -45,15 +48,19 @@ def memory_ports(targets: Targets, *, clock: Clock | None = None) -> Ports:
     The drop container is watched from now on, as that of a root is from when it is made.
     """
     clock = clock or ManualClock()
+    subscriptions = MemorySubscriptionStore()
     marks = MemoryMarkStore()
     marks.begin("snapshots", clock.now())
     return Ports(
-        runs=MemoryRunStore(),
+        runs=MemoryRunStore(listened=subscriptions.any),
         gates=MemoryGates(),
         queue=MemoryQueue(clock),
         blobs=MemoryBlobStore(clock),
         computes=MemoryComputeStore(),
         webhooks=MemoryWebhookStore(),
+        subscriptions=subscriptions,
+        deliveries=MemoryDeliveryStore(),
+        courier=MemoryCourier(),
         schedules=MemoryScheduleStore(),
         marks=marks,
         secrets=MemorySecrets(clock.now),

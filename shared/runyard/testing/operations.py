@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from runyard.ports import ComputeTarget, Ports, Targets
 
 WRITES: Final[Mapping[str, frozenset[str]]] = {
-    "runs": frozenset({"create", "transition", "delete", "forget"}),
+    "runs": frozenset({"create", "transition", "delete", "forget", "announced"}),
     "gates": frozenset(
         {
             "configure",
@@ -33,6 +33,9 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
     "blobs": frozenset({"put", "stage", "commit", "drop", "append", "delete"}),
     "computes": frozenset({"put", "remove", "set_alias"}),
     "webhooks": frozenset({"put", "remove"}),
+    "subscriptions": frozenset({"put", "remove", "source"}),
+    "deliveries": frozenset({"add", "replace", "drop"}),
+    "courier": frozenset({"deliver"}),
     "schedules": frozenset({"put", "remove"}),
     "marks": frozenset({"begin", "count"}),
     "secrets": frozenset({"set", "remove"}),
@@ -41,12 +44,15 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
 """By port: what changes something that outlives the process."""
 
 READS: Final[Mapping[str, frozenset[str]]] = {
-    "runs": frozenset({"get", "find", "list", "history", "attempts"}),
+    "runs": frozenset({"get", "find", "list", "history", "attempts", "outbox", "in_outbox"}),
     "gates": frozenset({"get", "list", "waiting", "position", "slots", "room"}),
     "queue": frozenset({"wait", "interrupt", "peek", "counts", "backlog"}),
     "blobs": frozenset({"head", "open", "staged", "list", "link", "stream"}),
     "computes": frozenset({"get", "list", "aliases"}),
     "webhooks": frozenset({"get", "list"}),
+    "subscriptions": frozenset({"get", "list", "any"}),
+    "deliveries": frozenset({"get", "due", "list", "counts"}),
+    "courier": frozenset(),
     "schedules": frozenset({"get", "list", "due"}),
     "marks": frozenset({"get"}),
     "secrets": frozenset({"get", "names", "changed"}),

@@ -6,6 +6,7 @@ from runyard.stores.embedded.database import Database
 from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedWebhookStore
 from runyard.stores.embedded.etag import etag_of
 from runyard.stores.embedded.gates import EmbeddedGates
+from runyard.stores.embedded.notify import EmbeddedDeliveryStore, EmbeddedSubscriptionStore
 from runyard.stores.embedded.queue import EmbeddedQueue
 from runyard.stores.embedded.runs import EmbeddedRunStore
 from runyard.stores.embedded.secrets import FolderSecrets
@@ -14,10 +15,12 @@ from runyard.stores.embedded.stores import EmbeddedStores
 __all__ = [
     "Database",
     "EmbeddedComputeStore",
+    "EmbeddedDeliveryStore",
     "EmbeddedGates",
     "EmbeddedQueue",
     "EmbeddedRunStore",
     "EmbeddedStores",
+    "EmbeddedSubscriptionStore",
     "EmbeddedWebhookStore",
     "FolderBlobs",
     "FolderSecrets",

@@ -22,7 +22,7 @@ _PUT = (
 )
 
 
-class _Documents(Generic[T]):
+class Documents(Generic[T]):
     """The documents of one kind; their JSON carries the schema number."""
 
     def __init__(
@@ -35,8 +35,21 @@ class _Documents(Generic[T]):
         self._upgrade = upgrade
 
     def put(self, name: str, document: T) -> None:
+        """Create or replace."""
         row = (self._kind, name, msgspec.json.encode(document))
         self._database.write(lambda db: db.execute(_PUT, row).rowcount)
+
+    def first(self, name: str, document: T) -> T:
+        """Write it unless there is one; returns the one that is there then."""
+        row = (self._kind, name, msgspec.json.encode(document))
+        self._database.write(
+            lambda db: (
+                db.execute(
+                    "INSERT INTO documents (kind, name, document) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row
+                ).rowcount
+            )
+        )
+        return self.get(name) or document
 
     def change(self, name: str, make: Callable[[T | None], T | None]) -> T | None:
         """Put what is made of what is there, unless that is ``None``, in one transaction; returns what is there then."""
@@ -54,10 +67,12 @@ class _Documents(Generic[T]):
         return self._database.write(work, durable=True)
 
     def get(self, name: str) -> T | None:
+        """By name."""
         rows = self._database.look("SELECT document FROM documents WHERE kind = ? AND name = ?", (self._kind, name))
         return self._decode(rows[0][0]) if rows else None
 
     def all(self) -> dict[str, T]:
+        """All, by name."""
         rows = self._database.read("SELECT name, document FROM documents WHERE kind = ? ORDER BY name", (self._kind,))
         return {name: self._decode(document) for name, document in rows}
 
@@ -66,6 +81,7 @@ class _Documents(Generic[T]):
         return document if self._upgrade is None else self._upgrade(document, stored)
 
     def remove(self, name: str) -> bool:
+        """Remove; whether it was there."""
         key = (self._kind, name)
         return self._database.write(
             lambda db: db.execute("DELETE FROM documents WHERE kind = ? AND name = ?", key).rowcount > 0
@@ -83,8 +99,8 @@ class EmbeddedComputeStore:
     """A :class:`~runyard.ports.computes.ComputeStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._computes = _Documents(database, "compute", Compute)
-        self._aliases = _Documents(database, "alias", _Alias)
+        self._computes = Documents(database, "compute", Compute)
+        self._aliases = Documents(database, "alias", _Alias)
 
     def put(self, compute: Compute) -> None:
         """Create or replace."""
@@ -131,7 +147,7 @@ class EmbeddedWebhookStore:
     """A :class:`~runyard.ports.webhooks.WebhookStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._webhooks = _Documents(database, "webhook", Webhook, _upgraded)
+        self._webhooks = Documents(database, "webhook", Webhook, _upgraded)
 
     def put(self, webhook: Webhook) -> None:
         """Create or replace."""
@@ -154,7 +170,7 @@ class EmbeddedMarkStore:
     """A :class:`~runyard.ports.marks.MarkStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._marks = _Documents(database, "mark", StartMark)
+        self._marks = Documents(database, "mark", StartMark)
 
     def begin(self, container: str, since: float) -> StartMark:
         """Set the mark, if there is none; see the port."""

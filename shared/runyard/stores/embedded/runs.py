@@ -42,6 +42,11 @@ _PUT_ATTEMPT: Final = (
     " ON CONFLICT (run_id, number) DO UPDATE SET document = excluded.document"
 )
 
+_PUT_OUT: Final = (
+    "INSERT INTO outbox (run_id, at) SELECT ?, ? WHERE EXISTS (SELECT 1 FROM documents WHERE kind = 'subscription')"
+    " ON CONFLICT DO NOTHING"
+)
+
 
 class EmbeddedRunStore:
     """A :class:`~runyard.ports.runs.RunStore` in ``runyard.db``."""
@@ -64,6 +69,7 @@ class EmbeddedRunStore:
             _encode(run),
         )
         events = _event_rows(birth.events)
+        ends = _ends(birth)
 
         def work(db: sqlite3.Connection) -> list[Any] | None:
             if db.execute(_INSERT_IDENTITY, (run.identity, run.id)).rowcount == 0:
@@ -74,6 +80,8 @@ class EmbeddedRunStore:
                 raise ConflictError(f"the run id {run.id} is taken by a run of another event") from error
             for event in events:
                 db.execute(_INSERT_EVENT, event)
+            if ends:
+                db.execute(_PUT_OUT, ends)
             return None
 
         existing = self._database.write(work, durable=durable)
@@ -98,6 +106,7 @@ class EmbeddedRunStore:
         sql = _UPDATE.format("".join(f", {name} = ?" for name in changed))
         args = (after.version, _encode(after), *changed.values(), before.id, before.version)
         events = _event_rows(change.events)
+        ends = _ends(change)
         attempt = change.attempt
         attempt_row = None if attempt is None else (attempt.run_id, attempt.number, _encode(attempt))
 
@@ -108,6 +117,8 @@ class EmbeddedRunStore:
                 db.execute(_INSERT_EVENT, event)
             if attempt_row is not None:
                 db.execute(_PUT_ATTEMPT, attempt_row)
+            if ends:
+                db.execute(_PUT_OUT, ends)
             return after
 
         return self._database.write(work, durable=durable)
@@ -157,6 +168,26 @@ class EmbeddedRunStore:
         return self._database.write(
             lambda db: db.execute("DELETE FROM identities WHERE deleted_at < ?", (before,)).rowcount
         )
+
+    def outbox(self, *, before: float, most: int) -> Sequence[str]:
+        """Runs whose ending is not announced yet; see the port."""
+        rows = self._database.look("SELECT run_id FROM outbox WHERE at < ? ORDER BY at, run_id LIMIT ?", (before, most))
+        return [str(row[0]) for row in rows]
+
+    def in_outbox(self, run_id: str) -> bool:
+        """Whether the run's ending is still to be announced."""
+        return bool(self._database.look("SELECT 1 FROM outbox WHERE run_id = ?", (run_id,)))
+
+    def announced(self, run_id: str) -> None:
+        """Take a run out of the outbox."""
+        self._database.write(lambda db: db.execute("DELETE FROM outbox WHERE run_id = ?", (run_id,)).rowcount)
+
+
+def _ends(change: Transition) -> tuple[str, float] | None:
+    """The run and the time, if this change ends it."""
+    if not change.after.has_ended or change.before.has_ended:
+        return None
+    return change.after.id, change.events[-1].time
 
 
 def _changed(before: Run, after: Run) -> dict[str, str]:

@@ -175,6 +175,25 @@ _START_MARKS: Final = (
     ),
 )
 
+_ENDINGS_OUT: Final = (
+    # Endings that are still to be announced: written in the transaction of the ending, if there is a subscription.
+    "CREATE TABLE outbox (run_id TEXT NOT NULL PRIMARY KEY, at REAL NOT NULL, schema INTEGER NOT NULL DEFAULT 1) WITHOUT ROWID",
+    """CREATE TABLE deliveries (
+        subscription TEXT NOT NULL,
+        id TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created REAL NOT NULL,
+        next_at REAL NOT NULL,
+        settled REAL NOT NULL,
+        version INTEGER NOT NULL,
+        document BLOB NOT NULL, -- the delivery as JSON, with its schema number
+        PRIMARY KEY (subscription, id)
+    )""",
+    "CREATE INDEX deliveries_due ON deliveries (subscription, next_at) WHERE state = 'pending'",
+    "CREATE INDEX deliveries_settled ON deliveries (subscription, state, settled, id)",
+    "CREATE INDEX deliveries_newest ON deliveries (subscription, created, id)",
+)
+
 MIGRATIONS: Final[Migrations] = (
     (*_RUNS, *_GATES, *_QUEUE, *_DOCUMENTS),
     _TOMBSTONES_BY_AGE,
@@ -182,6 +201,7 @@ MIGRATIONS: Final[Migrations] = (
     _MANY_WAITING,
     _SCHEDULES,
     _START_MARKS,
+    _ENDINGS_OUT,
 )
 """What takes a file from version n to n + 1, by n. Version 0 is an empty file."""
 

@@ -14,6 +14,7 @@ from runyard.stores.embedded.database import Database
 from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedMarkStore, EmbeddedWebhookStore
 from runyard.stores.embedded.files import no_room, time_of
 from runyard.stores.embedded.gates import EmbeddedGates
+from runyard.stores.embedded.notify import EmbeddedDeliveryStore, EmbeddedSubscriptionStore
 from runyard.stores.embedded.queue import EmbeddedQueue
 from runyard.stores.embedded.runs import EmbeddedRunStore
 from runyard.stores.embedded.schedules import EmbeddedScheduleStore
@@ -38,6 +39,8 @@ class EmbeddedStores:
     webhooks: EmbeddedWebhookStore
     schedules: EmbeddedScheduleStore
     marks: EmbeddedMarkStore
+    subscriptions: EmbeddedSubscriptionStore
+    deliveries: EmbeddedDeliveryStore
     secrets: FolderSecrets
     database: Database
 
@@ -75,6 +78,8 @@ class EmbeddedStores:
             webhooks=EmbeddedWebhookStore(database),
             schedules=EmbeddedScheduleStore(database),
             marks=marks,
+            subscriptions=EmbeddedSubscriptionStore(database),
+            deliveries=EmbeddedDeliveryStore(database),
             secrets=secrets,
             database=database,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from threading import RLock
@@ -29,7 +29,10 @@ class _Row:
 class MemoryRunStore:
     """A :class:`~runyard.ports.runs.RunStore` that forgets when it is dropped."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, listened: Callable[[], bool] = lambda: False) -> None:
+        """``listened``: whether there is a subscription (``SubscriptionStore.any``)."""
+        self._listened = listened
+        self._outbox: dict[str, float] = {}
         self._lock = RLock()
         self._rows: dict[str, _Row] = {}
         self._by_status: defaultdict[str, Order] = defaultdict(Order)
@@ -49,6 +52,7 @@ class MemoryRunStore:
             self._identities[run.identity] = run.id
             self._rows[run.id] = _Row(run, {event.seq: event for event in birth.events}, {})
             self._by_status[run.status].add(key_of(run))
+            self._put_out(birth)
             return run, True
 
     def get(self, run_id: str) -> Run | None:
@@ -82,7 +86,12 @@ class MemoryRunStore:
             row.events.update({event.seq: event for event in change.events})
             if change.attempt is not None:
                 row.attempts[change.attempt.number] = change.attempt
+            self._put_out(change)
             return change.after
+
+    def _put_out(self, change: Transition) -> None:
+        if change.after.has_ended and not change.before.has_ended and self._listened():
+            self._outbox.setdefault(change.after.id, change.events[-1].time)
 
     def list(self, query: Query) -> Page:
         """A page of runs, newest first."""
@@ -134,6 +143,20 @@ class MemoryRunStore:
                 del self._tombstones[identity]
                 del self._identities[identity]
             return len(old)
+
+    def outbox(self, *, before: float, most: int) -> Sequence[str]:
+        """Runs whose ending is not announced yet; see the port."""
+        with self._lock:
+            found = sorted((at, run_id) for run_id, at in self._outbox.items() if at < before)
+        return [run_id for _, run_id in found[:most]]
+
+    def in_outbox(self, run_id: str) -> bool:
+        """Whether the run's ending is still to be announced."""
+        return run_id in self._outbox
+
+    def announced(self, run_id: str) -> None:
+        """Take a run out of the outbox."""
+        self._outbox.pop(run_id, None)
 
 
 def _matches(run: Run, query: Query) -> bool:

@@ -11,8 +11,8 @@ import pytest
 
 from runyard.ports import Compute
 from runyard.runs.model import ContainerSpec
-from tests.targets.container_house import contained, engine, preparation, run, yard
-from tests.targets.engine import BASE, Engine
+from tests.containers.engine import BASE, Engine
+from tests.containers.house import contained, engine, preparation, run, yard
 from tests.targets.house import House, opened
 
 __all__ = ["engine", "yard"]

@@ -19,10 +19,10 @@ from runyard.runner.containers import vanished
 from runyard.runner.containers.engine import Engine as Client
 from runyard.runner.containers.keeping import list_images, prune_images
 from runyard.runs.model import EnvironmentSpec
-from tests.targets.container_house import PATIENCE, contained, engine, preparation, run, yard
-from tests.targets.engine import BASE, Engine
+from tests.containers.engine import BASE, Engine
+from tests.containers.house import PATIENCE, contained, engine, preparation, run, yard
+from tests.containers.registry import Registry, running_registry
 from tests.targets.house import House
-from tests.targets.registry import Registry, running_registry
 
 __all__ = ["engine", "yard"]
 CANARY = "canary-registry-0815"
@@ -47,9 +47,7 @@ def wheel(name: str, version: str) -> bytes:
 def environment(*pip: str, **changes: Any) -> EnvironmentSpec:
     dependencies: list[object] = [{"pip": ["--no-index", "--find-links ./wheels", *pip]}]
     conda = {"channels": [], "dependencies": dependencies, "variables": {}}
-    return EnvironmentSpec(
-        **{"conda": conda, "digest": "0" * 64, "source": "aml_config/conda_dependencies.yml", **changes}
-    )
+    return EnvironmentSpec(**{"conda": conda, "source": "aml_config/conda_dependencies.yml", **changes})
 
 
 def files(script: str, version: str = "1.0") -> dict[str, str | bytes]:

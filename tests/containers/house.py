@@ -10,7 +10,7 @@ import pytest
 
 from runyard.ports import Compute, Ended
 from runyard.runs.model import ContainerSpec
-from tests.targets.engine import BASE, Engine, running_engine
+from tests.containers.engine import BASE, Engine, running_engine
 from tests.targets.house import House, opened
 
 PATIENCE = 90.0

@@ -12,8 +12,8 @@ import pytest
 from runyard.ports import Ended
 from runyard.runner import process
 from runyard.runs.model import Handle
-from tests.targets.container_house import contained, engine, yard
-from tests.targets.engine import Engine
+from tests.containers.engine import Engine
+from tests.containers.house import contained, engine, yard
 from tests.targets.house import PATIENCE, House, end, end_all
 
 __all__ = ["engine", "yard"]

@@ -93,9 +93,9 @@ def running_engine() -> Iterator[Engine]:
         for pid in [*process.children(daemon.pid), daemon.pid]:  # nothing of it is kept, so it need not clear up
             os.kill(pid, signal.SIGKILL)
         daemon.wait(PATIENCE)
-        subprocess.run(
-            ["umount", f"{folder}/exec/netns/default"], check=False, capture_output=True
-        )  # of --network=host
+        mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in sorted((each for each in mounted if each.startswith(f"{folder}/")), reverse=True):
+            subprocess.run(["umount", "--lazy", place], check=False, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

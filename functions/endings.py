@@ -1,0 +1,26 @@
+"""The queues by which endings go out: runs that have ended, and subscriptions that have something due."""
+
+from functools import partial
+
+import azure.functions as func
+
+from runyard.dispatch.wakes import FINISHED, NOTIFY
+from runyard.notify import announce, deliver
+from runyard.services import current
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("announce")
+@blueprint.service_bus_queue_trigger(arg_name="message", queue_name=FINISHED, connection="ServiceBus")
+def announce_ending(message: func.ServiceBusMessage) -> None:
+    """Write a delivery of a run's ending for each subscription that it concerns."""
+    announce(current().ports, message.get_body())
+
+
+@blueprint.function_name("notify")
+@blueprint.service_bus_queue_trigger(arg_name="message", queue_name=NOTIFY, connection="ServiceBus")
+def deliver_due(message: func.ServiceBusMessage) -> None:
+    """Deliver what is due to a subscription."""
+    services = current()
+    services.turns.take(NOTIFY, message.get_body(), partial(deliver, services.ports))

@@ -1,0 +1,57 @@
+"""The JSON schema of the data of an ending's event: ``python -m runyard.events.endings_schema [PATH]`` writes it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final, TypedDict
+
+import msgspec
+
+from runyard.runs.summary import RunSummary
+
+PUBLISHED: Final = "docs/schemas/run-ended.json"
+
+
+class Links(TypedDict):
+    """Paths at the service that tells it."""
+
+    run: str
+    logs: str
+    metrics: str
+
+
+class RunEnded(RunSummary, TypedDict, total=False):
+    """A run that has ended: the fields of GET /api/runs/{id}, and where more of it is."""
+
+    snapshotUri: str
+    links: Links
+    truncated: list[str]
+
+
+def endings_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of the data."""
+    (schema,), parts = msgspec.json.schema_components([RunEnded], ref_template="#/$defs/{name}")
+    body = parts.pop("RunEnded")
+    assert schema == {"$ref": "#/$defs/RunEnded"}
+    figures = parts["MetricShape"]["properties"]
+    for name in ("last", "min", "max"):  # JSON has no NaN
+        figures[name] = {"anyOf": [figures[name], {"type": "null"}]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "$defs": parts}
+
+
+def schema_text() -> str:
+    """The schema as the published file holds it."""
+    return json.dumps(endings_schema(), indent=2) + "\n"
+
+
+def main() -> None:
+    """Write the schema to the path given, else to :data:`PUBLISHED` below the current folder."""
+    path = Path(sys.argv[1] if len(sys.argv) > 1 else PUBLISHED)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(schema_text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
