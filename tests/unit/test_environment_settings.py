@@ -97,6 +97,10 @@ def test_tools_inherit_proxies_and_certificates_and_not_what_leads_them_astray()
     assert not {"PYTHONPATH", "PIP_TARGET", "VIRTUAL_ENV"} & given.keys()
 
 
+GIT = (
+    "Collecting foo\nerror: subprocess-exited-with-error\n"
+    "git clone --filter=blob:none --quiet https://h/x.git /t/foo did not run successfully."
+)
 TRANSITIVE = (
     "Because a==1 depends on b<2 and you require a==1, we can conclude that you require b<2.\n"
     "And because you require b==3, we can conclude that your requirements are unsatisfiable."
@@ -116,6 +120,7 @@ TRANSITIVE = (
          "user", "pip cannot install these together: six==1.15 and six==1.16; loosen"),
         ("uv", "  ╰─▶ Because you require six==1.15 and\n      six==1.16, we can conclude that your requirements\n      are unsatisfiable.",
          "user", "uv cannot install these together: six==1.15 and six==1.16; loosen"),
+        ("pip", GIT, "user", "pip could not get foo by git; see"),
         ("uv", TRANSITIVE, "user", "together: a==1 depends on b<2; loosen"),
         ("pip", "Double requirement given: six==1.16 (from -r x (line 2)) (already in six==1.15 (from -r x), name='six')", "user",
          "together: six==1.16 and six==1.15; loosen"),

@@ -58,6 +58,7 @@ _AT_ODDS = (
 _PREPARED_BADLY = re.compile(
     r"subprocess-exited-with-error|python setup\.py egg_info|metadata-generation-failed", re.IGNORECASE
 )
+_BY_GIT = re.compile(r"git (?:clone|fetch|checkout) [^\n]*did not run successfully")
 _AT_HAND = re.compile(r"^\s*(?:Collecting|Processing) (\S+)", re.MULTILINE)
 
 
@@ -130,6 +131,12 @@ def _users(tool: str, outcome: Outcome, no_index: bool) -> str:
         return "the package %s is not what its hash says; look at where it came from, or correct the hash" % hashed
     if at_odds:
         return "%s cannot install these together: %s; loosen or drop one of their versions" % (tool, at_odds)
+    if _BY_GIT.search(text):
+        where = (_AT_HAND.findall(text) or ["a package"])[-1]
+        return "%s could not get %s by git; see whether its address and revision are right and reached from here" % (
+            tool,
+            where,
+        )
     if built or (not unknown and _PREPARED_BADLY.search(text)):
         # A step before the build is told without a name: it was that of the package collected last.
         named = built or (_AT_HAND.findall(text) or [""])[-1]
