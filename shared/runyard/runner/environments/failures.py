@@ -142,13 +142,12 @@ def _users(tool: str, outcome: Outcome, no_index: bool) -> str:
         named = built or (_AT_HAND.findall(text) or [""])[-1]
         what = "the package %s" % named if named else "one of the packages"
         return "%s could not build %s; ask for a version that has a wheel for this Python" % (tool, what)
-    if unknown and no_index:
-        return "%s found no fitting %s, and may ask no index (no-index is set)" % (tool, unknown)
     if unknown:
-        return "%s found no fitting version of the package %s; its name or version may not exist there" % (
-            tool,
-            unknown,
-        )
+        if no_index:
+            sentence = "%s found no fitting %s, and may ask no index (no-index is set)"
+        else:
+            sentence = "%s found no fitting version of the package %s; its name or version may not exist there"
+        return sentence % (tool, unknown)
     return "%s could not install the packages (exit code %d)" % (tool, outcome.code)
 
 
