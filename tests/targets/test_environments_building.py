@@ -108,6 +108,13 @@ def test_a_package_that_is_nowhere_is_named_and_nothing_stays(builders: Builders
     assert sentence in Path(wish.cache, wish.key + ".log").read_text()
 
 
+def test_a_package_of_conda_that_pypi_lacks_is_said_to_be_one(builders: Builders) -> None:
+    asked = builders.record("r-base", pip=["--no-index"])
+    kind, sentence = builders.build(asked).problem
+    advice = "it is a package of conda: install micromamba, or 'runyard[environments]', which brings py-rattler"
+    assert ("user", True, True) == (kind, "r-base" in sentence, sentence.endswith(advice)), sentence
+
+
 def test_a_package_that_does_not_build_is_named(builders: Builders) -> None:
     with zipfile.ZipFile(builders.wheels / "thing-1.0.zip", "w") as archive:
         archive.writestr(

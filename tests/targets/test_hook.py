@@ -371,3 +371,15 @@ def test_the_hook_can_be_turned_off(house: House) -> None:
     )
     house.ended(handle)
     assert house.log(handle) == b"False False\n"
+
+
+def test_a_list_of_what_has_no_elements_has_one(script: Script) -> None:
+    printed = script(
+        """\
+from azureml.core import Run
+run = Run.get_context()
+run.log_list("number", 5); run.log_list("none", None); run.log_list("letters", "ab")
+print(run.get_metrics())
+"""
+    )
+    assert "{'number': 5, 'none': None, 'letters': ['a', 'b']}\n" == printed

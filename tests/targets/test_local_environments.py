@@ -105,7 +105,7 @@ def test_the_first_run_builds_and_the_second_reuses(house: House, compute: Compu
     assert ended.notes[-1].startswith(f"the environment {key} was built in ")
     log = preparation(house, first)
     assert "installing tiny" in log
-    assert f"preparing the environment {key} (conda.yml)\n" in log
+    assert f"preparing the environment {key} (exp: conda.yml)\n" in log
     second = house.start(SHOW, compute=compute, environment=spec)
     assert house.ended(second).notes[-1] == f"the environment {key} was reused"
     assert preparation(house, second).splitlines()[-1] == f"the environment {key} was reused"

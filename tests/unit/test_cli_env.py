@@ -181,3 +181,18 @@ def test_config_check_tells_whether_it_is_there(cache: Path, wheels: Path, tmp_p
     assert told("build", folder)["built"]
     after = check()
     assert (after["prepared"]["ready"], after["wouldRun"]) == (True, True)
+
+
+def test_explain_compares_with_the_same_project_and_not_with_a_file_of_the_same_name(
+    tmp_path: Path, cache: Path, wheels: Path
+) -> None:
+    mine, other = project(tmp_path / "mine", wheels), project(tmp_path / "other", wheels, "tiny==2.0")
+    env("build", mine, "--resolver", "pip")
+    env("build", other, "--resolver", "pip")
+    first, second = sorted(each["source"] for each in json.loads(env("list", "--json"))["environments"])
+    assert (f"mine: {CONDA}", f"other: {CONDA}") == (first, second)
+    conda(mine / "aml_config", wheels, "tiny==1.0", "tiny")
+    by_folder = json.loads(env("explain", mine, "--resolver", "pip", "--json"))
+    by_file = json.loads(env("explain", mine / CONDA, "--resolver", "pip", "--json"))
+    expected = ("source", ["pip package tiny: tiny, tiny==1.0, before it was tiny==1.0"])
+    assert expected == (by_folder["because"], by_folder["sentences"]) == (by_file["because"], by_file["sentences"])

@@ -22,6 +22,8 @@ WRONG = {
     'dependencies:\n- pip: ["a\\N--index-url x"]\n': "c.yml, line 2: 'pip' has an entry of several lines; write one a line",
     "dependencies: ['']\n": "c.yml, line 1: 'dependencies' has an empty text",
     "dependencies:\n- pip: [a]\n  numpy: 1\n": "c.yml, line 3: the key 'numpy' is not allowed among the dependencies",
+    "dependencies:\n- python: 3.10\n": "c.yml, line 2: the key 'python' is not allowed among the dependencies; only 'pip:' with a list of "
+    "packages is; a package is a text, such as '- python=1.0'",
     "dependencies:\n- pips:\n  - a\n": "c.yml, line 2: the key 'pips' is not allowed among the dependencies; did you mean 'pip'?",
     "dependencies:\n- {}\n": "c.yml, line 2: an empty mapping is no package",
     "dependencies:\n- pip: numpy\n": "c.yml, line 2: 'pip' must be a list ('- …' on each line), not a text",

@@ -97,6 +97,16 @@ def test_tools_inherit_proxies_and_certificates_and_not_what_leads_them_astray()
     assert not {"PYTHONPATH", "PIP_TARGET", "VIRTUAL_ENV"} & given.keys()
 
 
+GIT = (
+    "Collecting foo\nerror: subprocess-exited-with-error\n"
+    "git clone --filter=blob:none --quiet https://h/x.git /t/foo did not run successfully."
+)
+TRANSITIVE = (
+    "Because a==1 depends on b<2 and you require a==1, we can conclude that you require b<2.\n"
+    "And because you require b==3, we can conclude that your requirements are unsatisfiable."
+)
+
+
 @pytest.mark.parametrize(
     ("tool", "line", "kind", "part"),
     [
@@ -106,6 +116,20 @@ def test_tools_inherit_proxies_and_certificates_and_not_what_leads_them_astray()
         ("pip", "  ERROR: Failed building wheel for thing", "user", "could not build the package thing;"),
         ("uv", "  x Failed to build `thing==1.0`", "user", "could not build the package thing;"),
         ("pip", "idna requires Python '>=3.9' but the running Python is 3.6.15", "user", "the package idna;"),
+        ("pip", "ERROR: Cannot install six==1.15 and six==1.16 because these package versions have conflicting dependencies.",
+         "user", "pip cannot install these together: six==1.15 and six==1.16; loosen"),
+        ("uv", "  ╰─▶ Because you require six==1.15 and\n      six==1.16, we can conclude that your requirements\n      are unsatisfiable.",
+         "user", "uv cannot install these together: six==1.15 and six==1.16; loosen"),
+        ("pip", GIT, "user", "pip could not get foo by git; see"),
+        ("uv", TRANSITIVE, "user", "together: a==1 depends on b<2; loosen"),
+        ("pip", "Double requirement given: six==1.16 (from -r x (line 2)) (already in six==1.15 (from -r x), name='six')", "user",
+         "together: six==1.16 and six==1.15; loosen"),
+        ("pip", "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If\n    six==1.16.0 from https://h/s.whl:",
+         "user", "the package six is not what its hash says"),
+        ("uv", "  ╰─▶ Hash mismatch for `six==1.16.0`", "user", "the package six is not what its hash says"),
+        ("pip", "  Running setup.py install for bad-eyes: finished with status 'error'", "user", "build the package bad-eyes;"),
+        ("pip", "Collecting one\nCollecting two==2 (from -r x)\nerror: subprocess-exited-with-error\negg_info", "user",
+         "could not build the package two==2;"),
         ("rattler", "SolverError: No candidates were found for numpy 9.*.", "user", "the package numpy;"),
         ("conda", "PackagesNotFoundError: The following packages are not available:\n\n  - nosuch=1.0", "user", "nosuch;"),
         ("micromamba", "error    nothing provides requested nosuch 1.0", "user", "the package nosuch;"),

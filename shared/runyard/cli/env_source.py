@@ -23,6 +23,7 @@ from runyard.runconfig.surroundings import environment_of, environment_of_file
 from runyard.runner.environments import Wish, read_wish
 from runyard.runner.unpack import unpack
 from runyard.runs.model import EnvironmentSpec
+from runyard.sdk.submitting import experiment_name
 from runyard.targets.local.jobs import KIND, environment_record
 from runyard.targets.local.options import LocalOptions
 
@@ -80,7 +81,10 @@ def wish_for(spec: EnvironmentSpec, path: Path, options: LocalOptions) -> Iterat
     Raises:
         RunyardError: if it cannot be read.
     """
-    record = environment_record(spec, options)
+    if path.is_file() and path.suffix.lower() in {*_CONDA, _REQUIREMENTS}:
+        whole = path.absolute()
+        spec = msgspec.structs.replace(spec, source=whole.relative_to(_project(path)).as_posix())
+    record = environment_record(spec, options, experiment_name(_project(path)))
     with _folder(path) as folder, as_ours():
         record["folder"] = str(folder)
         yield read_wish(record)
@@ -113,7 +117,14 @@ def _folder(path: Path) -> Iterator[Path]:
             unpack(str(path), "", folder)
             yield Path(folder)
     elif path.exists():
-        whole = path.absolute()
-        yield whole.parent.parent if whole.parent.name in {"aml_config", ".azureml"} else whole.parent
+        yield _project(path)
     else:
         raise NotFoundError(f"there is no file or directory {str(path)[:200]!r}")
+
+
+def _project(path: Path) -> Path:
+    """The folder or zip that a path means, or that a file belongs to."""
+    whole = path.absolute()
+    if path.is_dir() or is_container(path):
+        return whole
+    return whole.parent.parent if whole.parent.name in {"aml_config", ".azureml"} else whole.parent

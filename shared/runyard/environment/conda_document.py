@@ -153,6 +153,8 @@ class _Reader:
         if other is not None or len(folded) < len(item):
             near = difflib.get_close_matches(str(other).lower()[:40], ["pip"], 1)
             hint = "did you mean 'pip'?" if near else "only 'pip:' with a list of packages is"
+            if other is not None and not near and isinstance(item[other], (str, int, float)):
+                hint += f"; a package is a text, such as '- {shown(str(other))[1:-1]}=1.0'"
             raise self.error(
                 (*path, other), f"the key {shown(str(other))} is not allowed among the dependencies; {hint}", item
             )

@@ -42,17 +42,38 @@ _BUILT = (
     re.compile(r"Could not build wheels for %s" % _NAME),
     re.compile(r"Command .*egg_info.* failed .* in \S*/%s/?$" % _NAME, re.MULTILINE),
     re.compile(r"Failed to download %s" % _NAME),
+    re.compile(r"Running setup\.py install for %s: finished with status 'error'" % _NAME),
 )
+_REFUSED_HASH = (
+    re.compile(r"DO NOT MATCH THE HASHES[^\n]*\n\s*(?:unknown package:)?\s*%s" % _NAME),
+    re.compile(r"Hash mismatch for %s" % _NAME),
+)
+_AT_ODDS = (
+    re.compile(r"Cannot install (.+?) because these package versions have conflicting dependencies"),
+    re.compile(r"Double requirement given: (\S+) .*?already in (\S+)"),
+    re.compile(r"Because you require (\S+) and (\S+), we can conclude that your requirements are unsatisfiable"),
+    re.compile(r"Because ((?:all versions of )?\S+ depends? on \S+) and .*your requirements are unsatisfiable"),
+)
+"""Where lines are joined: uv breaks its sentences."""
+_PREPARED_BADLY = re.compile(
+    r"subprocess-exited-with-error|python setup\.py egg_info|metadata-generation-failed", re.IGNORECASE
+)
+_BY_GIT = re.compile(r"git (?:clone|fetch|checkout) [^\n]*did not run successfully")
+_AT_HAND = re.compile(r"^\s*(?:Collecting|Processing) (\S+)", re.MULTILINE)
 
 
 class Failure(Exception):  # noqa: N818 - it becomes a problem
-    """A tool failed: one sentence, the word of the retry table, and the last lines of the tool."""
+    """A tool failed: one sentence, the word of the retry table, and the last lines of the tool.
 
-    def __init__(self, message: str, error_class: str, tail: List[str]) -> None:
+    ``unknown`` is the package that an index does not have, if that was it.
+    """
+
+    def __init__(self, message: str, error_class: str, tail: List[str], unknown: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.error_class = error_class
         self.tail = tail
+        self.unknown = unknown
 
 
 def is_network_trouble(text: str) -> bool:
@@ -96,19 +117,41 @@ def failure_of(tool: str, outcome: Outcome, no_index: bool = False) -> Failure:
     if _REFUSED.search(text):
         sentence = "an index refused %s's credentials%s; put valid ones into its URL or the tool's settings"
         return Failure(sentence % (tool, about), "config", outcome.tail)
+    unknown = "" if _first(_BUILT, text) else _first(_UNKNOWN, text) or ""
+    return Failure(_users(tool, outcome, no_index), "user", outcome.tail, unknown)
+
+
+def _users(tool: str, outcome: Outcome, no_index: bool) -> str:
+    """What a user can do about packages that an index answered for."""
+    text = outcome.text
     built, unknown = _first(_BUILT, text), _first(_UNKNOWN, text)
-    if built:
-        sentence = "%s could not build the package %s; ask for a version that has a wheel for this Python" % (
+    hashed = _first(_REFUSED_HASH, text)
+    at_odds = _at_odds(text)
+    if hashed:
+        return "the package %s is not what its hash says; look at where it came from, or correct the hash" % hashed
+    if at_odds:
+        return "%s cannot install these together: %s; loosen or drop one of their versions" % (tool, at_odds)
+    if _BY_GIT.search(text):
+        where = (_AT_HAND.findall(text) or ["a package"])[-1]
+        return "%s could not get %s by git; see whether its address and revision are right and reached from here" % (
             tool,
-            built,
+            where,
         )
-    elif unknown and no_index:
-        sentence = "%s found no fitting %s, and may ask no index (no-index is set)" % (tool, unknown)
-    elif unknown:
-        sentence = "%s found no fitting version of the package %s; its name or version may not exist there" % (
-            tool,
-            unknown,
-        )
-    else:
-        sentence = "%s could not install the packages (exit code %d)" % (tool, outcome.code)
-    return Failure(sentence, "user", outcome.tail)
+    if built or (not unknown and _PREPARED_BADLY.search(text)):
+        # A step before the build is told without a name: it was that of the package collected last.
+        named = built or (_AT_HAND.findall(text) or [""])[-1]
+        what = "the package %s" % named if named else "one of the packages"
+        return "%s could not build %s; ask for a version that has a wheel for this Python" % (tool, what)
+    if unknown:
+        if no_index:
+            sentence = "%s found no fitting %s, and may ask no index (no-index is set)"
+        else:
+            sentence = "%s found no fitting version of the package %s; its name or version may not exist there"
+        return sentence % (tool, unknown)
+    return "%s could not install the packages (exit code %d)" % (tool, outcome.code)
+
+
+def _at_odds(text: str) -> str:
+    joined = re.sub(r"\s+", " ", text)
+    found = next((each for each in (pattern.search(joined) for pattern in _AT_ODDS) if each), None)
+    return " and ".join(found.groups()) if found else ""

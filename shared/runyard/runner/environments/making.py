@@ -8,12 +8,13 @@ from typing import Any, Callable, Dict, List, NamedTuple
 from ..problems import Problem
 from . import base, pip_entries
 from .conda_part import Tool, Unreachable, add_packages, clone, find_tool, make_prefix, unreachable
+from .failures import Failure
 from .finishing import remove_tree
 from .installing import install, make_venv
 from .interpreters import full_path, take_census
 from .masking import Masker, texts_of, variables_named
 from .pip_config import pip_settings
-from .resolve import DEFAULT_CHANNELS, UV_OLDEST, Facts, Recipe, merged_base, resolve, take_pip_part
+from .resolve import DEFAULT_CHANNELS, INSTALLS, UV_OLDEST, Facts, Recipe, merged_base, resolve, take_pip_part
 from .running import Shop, tool_environment
 from .specs import numbers
 from .wish import Wish
@@ -132,7 +133,14 @@ class Maker:
     def _packages(self, recipe: Recipe, uv: str) -> None:
         if recipe.packages:
             self._shop.say("installing %s" % self._shop.masker(", ".join(recipe.packages)))
-        install(self._shop, self._prefix, uv, recipe.packages, recipe.options, self._tools)
+        try:
+            install(self._shop, self._prefix, uv, recipe.packages, recipe.options, self._tools)
+        except Failure as failure:
+            if failure.unknown and pip_entries.normalised(failure.unknown) in {
+                pip_entries.name_of(each) for each in recipe.renamed
+            }:
+                failure.message += "; it is a package of conda: " + INSTALLS
+            raise
 
     def _conda(self, recipe: Recipe, tool: Tool) -> Made:
         channels = self._shop.masker(", ".join(recipe.channels))

@@ -16,7 +16,7 @@ from .wish import Wish
 CONDA_TOOLS = ("micromamba", "mamba", "conda", "rattler")
 """Those that take packages from conda's channels, in the order in which they are chosen."""
 DEFAULT_CHANNELS = ["defaults"]
-_INSTALLS = "install micromamba, or 'runyard[environments]', which brings py-rattler"
+INSTALLS = "install micromamba, or 'runyard[environments]', which brings py-rattler"
 
 
 class Interpreter(NamedTuple):
@@ -60,6 +60,7 @@ class Recipe:
         conda: Packages of a prefix, as texts.
         interpreter: Of a venv.
         packages: For pip.
+        renamed: Those of them that stand for a conda package.
         options: For pip.
         notes: The substitutions, a sentence each.
     """
@@ -71,6 +72,7 @@ class Recipe:
         self.conda: List[str] = []
         self.interpreter: Optional[Interpreter] = None
         self.packages: List[str] = []
+        self.renamed: List[str] = []
         self.options = Options()
         self.notes: List[str] = []
 
@@ -100,7 +102,7 @@ def resolve(wish: Wish, facts: Facts) -> Recipe:
 
 
 def _refusal(notes: List[str], has_tool: bool) -> str:
-    advice = "change these lines, or set the policy to nearest" + ("" if has_tool else ", or " + _INSTALLS)
+    advice = "change these lines, or set runyard.legacy to nearest" + ("" if has_tool else ", or " + INSTALLS)
     return "the policy is exact, and this cannot be had as written: %s. Way out: %s" % ("; ".join(notes), advice)
 
 
@@ -189,6 +191,7 @@ def _take_conda_part(wish: Wish, facts: Facts, specs: List[Spec], recipe: Recipe
         wanted = _from_pypi(spec, recipe.notes)
         if wanted:
             recipe.packages.append(wanted)
+            recipe.renamed.append(wanted)
 
 
 def _from_pypi(spec: Spec, notes: List[str]) -> str:
@@ -230,7 +233,7 @@ def choose_interpreter(python: List[Spec], wish: Wish, facts: Facts, notes: List
     if found is None:
         raise Problem(
             "%s: no Python %s is installed here (found: %s); install one, or %s"
-            % (asked[0], wanted[0], ", ".join(each.shown for each in facts.interpreters) or "none", _INSTALLS)
+            % (asked[0], wanted[0], ", ".join(each.shown for each in facts.interpreters) or "none", INSTALLS)
         )
     notes.append("%s: %s is used, the nearest that is installed" % (asked[0], found.shown))
     return found
@@ -276,8 +279,8 @@ def _installer(wish: Wish, facts: Facts, recipe: Recipe) -> str:
     if not interpreter.has_venv and not interpreter.has_virtualenv:
         package = "virtualenv" if interpreter.version < (3, 3) else "venv with ensurepip"
         raise Problem(
-            "%s (Python %s) cannot make an environment: it has no %s; install that, or uv where it serves"
-            % (interpreter.path, interpreter.shown, package)
+            "%s (Python %s) cannot make an environment: it has no %s; install that%s"
+            % (interpreter.path, interpreter.shown, package, ", or uv" if interpreter.version >= UV_OLDEST else "")
         )
     return "pip"
 

@@ -47,7 +47,9 @@ def make_plan(job: Job) -> Plan:
         "grace": options.grace,
         "watched_directories": list(spec.watched_directories),
         "hook": options.hook,
-        "environment": environment_record(spec.environment, options) if spec.environment is not None else None,
+        "environment": environment_record(spec.environment, options, run.experiment)
+        if spec.environment is not None
+        else None,
         "container": _container(spec, options),
         "snapshot": snapshot.uri,
         "snapshot_etag": snapshot.etag,
@@ -62,14 +64,17 @@ def make_plan(job: Job) -> Plan:
     )
 
 
-def environment_record(wish: EnvironmentSpec, options: LocalOptions) -> dict[str, object]:
-    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it, and what people are told of it."""
+def environment_record(wish: EnvironmentSpec, options: LocalOptions, project: str) -> dict[str, object]:
+    """The wish for an environment, as :class:`runyard.runner.environments.Wish` reads it, and what people are told of it.
+
+    The project is part of its source: conda files of all projects have the same name, and the one before it is the project's own.
+    """
     return {
         "conda": wish.conda,
         "policy": wish.policy,
         "auto_prepare": wish.auto_prepare,
         "base": wish.base,
-        "source": wish.source,
+        "source": f"{project}: {wish.source}" if wish.source else project,
         "note": wish.note,
         "resolver": options.resolver,
         "python": options.interpreter,

@@ -51,7 +51,7 @@ def _number(value):
 
 
 def sequence(value):
-    """The elements of a list, tuple, array, tensor or column, each plain."""
+    """The elements of a list, tuple, array, tensor or column, each plain; anything without elements is the only one."""
     return [plain(element) for element in _elements(value)]
 
 
@@ -78,7 +78,10 @@ def _elements(value):
     if hasattr(value, "tolist"):
         listed = value.tolist()
         return listed if isinstance(listed, list) else [listed]
-    return list(value)
+    try:
+        return list(value)
+    except TypeError:  # a number, or None
+        return [value]
 
 
 def back(value):
