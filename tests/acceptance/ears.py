@@ -35,7 +35,9 @@ def watched_processes(said: list[tuple[str, bytes]]) -> Iterator[None]:
                 except OSError:
                     continue  # it is gone, or another's
                 if b"AZUREML_RUN_ID=" not in environ and int(folder.name) != os.getpid():
-                    said.append((f"process {argv[:60]!r}", argv + environ))
+                    # An installer has no other way to learn an index's password; its variables are its owner's to read.
+                    seen = argv if b"install" in argv.split(b"\0") else argv + environ
+                    said.append((f"process {argv[:60]!r}", seen))
 
     thread = threading.Thread(target=look)
     thread.start()

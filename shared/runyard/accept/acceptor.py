@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from runyard.accept import messages
-from runyard.accept.concealed import concealed, forget, whole_request
+from runyard.accept.concealed import concealed, forget, forget_unless_named, whole_request
 from runyard.accept.rejections import reject
 from runyard.accept.resolve import Asked, Resolved, asked_of, resolve
 from runyard.dispatch.cancel import cancel_waiting
@@ -124,7 +124,7 @@ def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
     _wait(ports, ready)
     stored, created = ports.runs.create(birth(ready, [_queued(ports, ready)], who="accept"))
     if not created:
-        forget(ports, ready)
+        forget_unless_named(ports, ready)
         exists = ports.runs.get(stored.id)
         if exists is None or exists.id != ready.id:  # deleted, or the same event with another time: no such row will be
             ports.gates.leave(ready.compute, ready.id)
@@ -192,8 +192,7 @@ def accept_run(ports: Ports, ident: str) -> Run:
 def _after_conflict(ports: Ports, ready: Run) -> Run:
     """Somebody was first: a cancel request, which we honour, or our own earlier delivery, which went on."""
     current = ports.runs.get(ready.id)
-    if current is None or current.secret != ready.secret:
-        forget(ports, ready)
+    forget_unless_named(ports, ready)
     if current is None or current.has_ended:
         ports.gates.leave(ready.compute, ready.id)
         return current or ready
@@ -220,7 +219,7 @@ def _born_failed(ports: Ports, run: Run, error: ConfigError) -> Run:
     if created:
         _tell(stored)
     else:
-        forget(ports, run)
+        forget_unless_named(ports, run)
     return stored
 
 

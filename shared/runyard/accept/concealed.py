@@ -65,6 +65,17 @@ def forget(ports: Ports, run: Run) -> None:
         ports.secrets.remove(run.secret)
 
 
+def forget_unless_named(ports: Ports, run: Run) -> None:
+    """Remove the secrets of a run that was not created just now, unless its row names them. Repeatable.
+
+    It may have been created by our own write, whose reply was lost and which was sent again.
+    """
+    if run.secret:
+        row = ports.runs.get(run.id)
+        if row is None or row.secret != run.secret:
+            forget(ports, run)
+
+
 def whole_request(ports: Ports, run: Run) -> dict[str, object]:
     """The submission as it was made.
 

@@ -10,7 +10,7 @@ import msgspec
 
 from runyard.accept import messages
 from runyard.accept.acceptor import describe, event_identity
-from runyard.accept.concealed import concealed, forget, whole_request
+from runyard.accept.concealed import concealed, forget_unless_named, whole_request
 from runyard.accept.resolve import asked_of
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError, ConflictError, NotFoundError, ThrottledError
@@ -85,7 +85,7 @@ def _write(ports: Ports, submission: Submission, origin: Origin, unique: str) ->
     run = concealed(ports, describe(run, submission))
     stored, created = ports.runs.create(birth(run, [], who=origin.source), durable=True)
     if not created:
-        forget(ports, run)
+        forget_unless_named(ports, run)
     if not created and ports.runs.get(stored.id) is None:
         raise _deleted(ports.runs.find(unique) or stored.id)
     return stored, created

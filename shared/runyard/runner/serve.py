@@ -71,7 +71,11 @@ class Supervisor:
         """Take over what an earlier supervisor left."""
         root = self.yard.root
         begun = []
-        for name in sorted(os.listdir(root + "/" + WORK)):
+        try:
+            names = sorted(os.listdir(root + "/" + WORK))
+        except FileNotFoundError:
+            return  # the root was removed: there is nothing to be the supervisor of
+        for name in names:
             records = pending(root, name)
             begun.append((register.process_of(records or []) is None, name, records))
         # Those whose process was noted come first: what the keeper noted and is none of theirs may be another's.
