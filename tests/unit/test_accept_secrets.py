@@ -310,5 +310,5 @@ def test_what_is_no_name_of_a_secret_is_refused_and_not_repeated(name: str) -> N
     made.settle()
     (run,) = made.runs()
     assert State.FAILED is run.state
-    assert "runyard.secrets.FOO is not the name of a secret" in run.reason
+    assert "runyard.secrets.FOO names what no secret can be called; a name has 1 to 100 lower-case" in run.reason
     assert CANARY not in rows(made)

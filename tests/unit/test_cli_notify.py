@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from runyard.cli import outcome
 from runyard.events.signatures import STANDARD, new_secret
 from runyard.ports import Receipt
 from runyard.sdk.client import Client
@@ -158,3 +159,11 @@ def test_the_api_wants_the_token_and_echoes_no_secret(served: Served) -> None:
     assert 401 == served.http.get("/api/subscriptions", headers={"Authorization": ""}).status_code
     assert 404 == served.http.get("/api/subscriptions/none").status_code
     assert "runId" in served.http.get("/api/schemas/run-ended.json").json()["properties"]
+
+
+def test_a_file_that_is_no_text_is_refused_in_one_sentence(cli: Invoke, served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "held"
+    file.write_bytes(b"\xff\xfe")
+    for words in (("--url", URL, "--secret-file"), ("--url-file",), ("--queue", "submissions", "--template")):
+        result = cli("notify", "add", "ear", *words, str(file), code=outcome.FAILED)
+        assert (True, 1) == ("not UTF-8 text" in result.stderr, len(result.stderr.splitlines()))

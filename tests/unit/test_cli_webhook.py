@@ -170,3 +170,20 @@ def test_a_trial_prints_what_came_out(cli: Invoke, served: Served, tmp_path: Pat
 def test_a_payload_that_cannot_be_read_is_said_to_be_so(cli: Invoke, payload: str) -> None:
     add(cli)
     cli("webhook", "test", "hook", "--payload", payload, code=outcome.FAILED)
+
+
+def test_a_secret_that_is_no_text_is_refused_in_one_sentence(cli: Invoke, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(b"\xff\xfe-not-text")
+    for words in (("webhook", "add", "other", "--snapshot", "uploads/a.zip"), ("webhook", "rotate", "hook")):
+        if words[1] == "rotate":
+            add(cli)
+        result = cli(*words, "--secret-file", str(file), code=outcome.FAILED)
+        assert f"runyard: {file} is not UTF-8 text; put the secret into it as text, in base64 say\n" == result.stderr
+
+
+def test_a_payload_that_is_no_text_is_not_json(cli: Invoke, tmp_path: Path) -> None:
+    add(cli)
+    file = tmp_path / "payload.json"
+    file.write_bytes(b"\xff{}")
+    assert "is not JSON" in cli("webhook", "test", "hook", "--payload", str(file), code=outcome.FAILED).stderr

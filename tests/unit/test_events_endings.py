@@ -61,6 +61,12 @@ def test_an_event_never_has_more_than_64_kib() -> None:
     assert ["metrics", "properties", "tags"] == json.loads(data)["data"]["truncated"]
 
 
+def test_what_is_cut_goes_on_counting_the_chain() -> None:
+    tags = {str(number): "\u00fc" * 250 for number in range(49)} | {HOPS: "7"}
+    sent = json.loads(encoded(ending_event(a_run(tags=tags), SOURCE)))
+    assert ({HOPS: "7"}, True) == (sent["data"]["tags"], "tags" in sent["data"]["truncated"])
+
+
 def test_what_is_no_text_is_sent_all_the_same() -> None:
     event = json.loads(encoded(ending_event(a_run(tags={"a": "\udcff"}), SOURCE)))
     assert "\udcff" == event["data"]["tags"]["a"]

@@ -122,6 +122,11 @@ def test_a_value_is_bounded() -> None:
             fill({"arguments": ["{/x}"]}, {"x": value})
 
 
+def test_half_of_a_character_is_named() -> None:
+    with pytest.raises(EventError, match="the payload's /x holds half of a character"):
+        fill({"tags": {"of": "{/x}"}}, {"x": "a\ud800"})
+
+
 @given(st.text(max_size=20))
 def test_any_text_stays_one_item_and_no_option(value: str) -> None:
     try:

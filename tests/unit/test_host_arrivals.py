@@ -226,6 +226,17 @@ def test_what_cannot_be_read_is_said_once_and_the_others_go_on(
     ]
 
 
+def test_a_name_that_is_no_text_is_told_of_once_however_often_it_is_scanned(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = os.fsdecode(b"\xff.zip")
+    with caplog.at_level(logging.INFO, "runyard"):
+        for _ in range(3):
+            bench.arrivals.closed(name)
+            bench.arrivals.forget_missing({name})
+    assert ["snapshots/'\\udcff.zip' has a name that is not UTF-8; rename it to have it run"] == caplog.messages
+
+
 def test_a_file_deleted_and_dropped_again_is_a_new_one(bench: Bench) -> None:
     bench.write("a.zip", WHOLE)
     bench.arrivals.closed("a.zip")

@@ -155,3 +155,10 @@ def test_packages_are_checked_and_a_missing_python_is_only_a_note() -> None:
 
 def test_a_new_run_configuration_is_all_defaults() -> None:
     assert all(setting.is_default for setting in settings(RunConfiguration()))
+
+
+def test_a_secret_that_no_name_can_be_is_a_problem() -> None:
+    account = explained("script: train.py\nrunyard:\n  secrets:\n    FOO: ../secrets/webhook-x\n" + GOOD)
+    assert ["runyard.secrets.FOO names what no secret can be called" in problem for problem in account.problems] == [
+        True
+    ]

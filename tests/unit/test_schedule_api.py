@@ -68,6 +68,8 @@ def test_a_schedule_is_defined_shown_held_up_and_removed(served: Served) -> None
         ({"submission": {**ASKED, "snapshot": "uploads/none.zip"}}, 404),
         ({"submission": {**ASKED, "environmentVariables": {"LD_PRELOAD": "{/name}"}}}, 400),
         ({"name": "x" * 64}, 400),
+        ({"submission": {**ASKED, "script": "../train.py"}}, 400),
+        ({"submission": {**ASKED, "arguments": ["{/nosuch}"]}}, 400),
     ],
 )
 def test_what_cannot_be_gets_a_4xx_and_one_sentence(served: Served, said: dict[str, Any], status: int) -> None:
@@ -171,3 +173,8 @@ def test_bad_words_get_one_sentence_before_anything_is_sent(
     result = cli("schedule", "add", "n", "--snapshot", str(project), *words, code=outcome.FAILED)
     assert 1 == len(result.stderr.strip().splitlines())
     assert 1 == len(served.house.ports.blobs.list("uploads"))
+
+
+def test_a_pointer_to_nothing_is_told_what_there_is(served: Served) -> None:
+    answer = define(served, submission={**ASKED, "arguments": ["--day={/day}"]})
+    assert "a schedule has nothing at /day; there are /name, /scheduled, /local, /date" in answer.text

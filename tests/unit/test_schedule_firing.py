@@ -532,7 +532,7 @@ def test_a_deleted_run_of_a_time_is_not_made_again() -> None:
     [
         ({"name": "a b"}, ConfigError, "not a schedule's name"),
         ({"cron": "0 0 30 2 *"}, ConfigError, "none of its months"),
-        ({"cron": "0 8 * * *", "every": 60.0}, ConfigError, "cron and every was given"),
+        ({"cron": "0 8 * * *", "every": 60.0}, ConfigError, "cron and every were given"),
         ({"zone": "Mars/Base"}, ConfigError, "no time zone"),
         ({"at": "2026-11-24T05:00"}, ConfigError, "is over already"),
         ({"catch_up": "some"}, ConfigError, "last or all or none"),

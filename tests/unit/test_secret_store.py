@@ -140,3 +140,15 @@ def test_a_message_that_would_keep_a_secret_is_refused(served: Served, queue: st
     assert status == answer.status_code
     assert CANARY not in answer.text
     assert {} == {name: count for name, count in served.house.ports.queue.counts().items() if count}
+
+
+@pytest.mark.parametrize("name", ["Bad_Name", "../x", "a/b"])
+def test_a_name_that_cannot_be_is_told_in_words_that_no_mask_hides(cli: Invoke, served: Served, name: str) -> None:
+    for words in (("set", name), ("remove", name)):
+        said = cli("secret", *words, stdin=b"value", code=outcome.FAILED).stderr
+        assert "no secret can have this name; it needs 1 to 100 lower-case letters" in said
+
+
+def test_a_value_that_is_too_long_is_counted_in_characters(cli: Invoke, served: Served) -> None:
+    said = cli("secret", "set", "big", stdin=b"x" * 25_001, code=outcome.FAILED).stderr
+    assert "runyard: body.value: must have at most 25,000 characters\n" == said

@@ -11,6 +11,7 @@ from runyard.accept import doors
 from runyard.api import deliveries
 from runyard.api.guard import MAX_BODY
 from runyard.events.delivery import MOST_EVENTS
+from runyard.events.endings import HOPS
 from runyard.events.signatures import Signing
 from runyard.reconcile import prune
 from tests.served import Served
@@ -41,6 +42,26 @@ def test_a_cloud_event_starts_its_run_once_in_either_mode(served: Served, make: 
     assert [("--alpha=0.25",)] == runs(served)
     origin = served.house.only().origin
     assert ("webhook", "hook", "A234-1234-1234") == (origin.source, origin.name, origin.event_id)
+
+
+def test_endings_that_lead_back_by_a_url_are_counted_and_the_chain_ends(served: Served) -> None:
+    add(served, "cloudevents")
+
+    def ending(hops: str, ident: str) -> dict[str, Any]:
+        data = {"alpha": 1, "tags": {HOPS: hops}}
+        return cloud_event(ident, type="io.runyard.run.completed", data=data)
+
+    assert 202 == send(served, structured(ending("9", "a"))).status_code
+    assert {HOPS: "10"} == served.house.only().tags
+    answer = send(served, structured(ending("10", "b")))
+    assert (400, True) == (answer.status_code, "10 runs that started one another" in answer.text)
+    assert 1 == len(runs(served))
+
+
+def test_what_an_event_of_another_type_says_of_hops_counts_nothing(served: Served) -> None:
+    add(served, "cloudevents")
+    assert 202 == send(served, structured(cloud_event(data={"alpha": 1, "tags": {HOPS: "99"}}))).status_code
+    assert {} == served.house.only().tags
 
 
 def test_the_same_id_of_another_source_is_another_event(served: Served) -> None:
@@ -199,7 +220,7 @@ def test_content_of_another_type_is_said_to_be_so(served: Served, kind: str, sen
     assert [] == runs(served)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b'"text"', b"[" * 50_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"NaN", b'{"alpha": 1e999}', b'"text"', b"[" * 50_000])
 def test_what_is_not_the_agreed_json_is_refused_in_one_sentence(served: Served, body: bytes) -> None:
     add(served, "cloudevents", name="a")
     add(served, "eventgrid", name="b")

@@ -25,6 +25,7 @@ from runyard.errors import (
 from runyard.events.blob import BlobDrop, experiment_of, parse_blob_event
 from runyard.events.cloudevents import allowance
 from runyard.events.delivery import Delivery, Occurrence
+from runyard.events.endings import counted
 from runyard.events.eventgrid import EVENT_TYPE
 from runyard.events.signatures import Proof
 from runyard.events.submission import Submission
@@ -196,7 +197,8 @@ def submission_of(ports: Ports, webhook: Webhook, event: Occurrence) -> Submissi
         ConfigError: if the template's secrets are gone.
         EventError: if the payload does not have what the template points at, or it may not stand there.
     """
-    return Submission.of(fill(whole_template(ports, webhook), event.payload))
+    filled = fill(whole_template(ports, webhook), event.payload)
+    return Submission.of(counted(filled, event.type, event.payload))
 
 
 def blob_of(ports: Ports, event: Occurrence) -> BlobDrop | None:

@@ -115,5 +115,7 @@ def sentence(faults: Sequence[Any]) -> str:
         return f"{where} is not known here{more}"
     if kind == "json_invalid":
         return "the body is not JSON"
+    if kind == "too_long" and first["ctx"]["field_type"] == "Value":  # a secret text, which pydantic measures in items
+        return f"{where}: must have at most {first['ctx']['max_length']:,} characters{more}"
     what = str(first["msg"]) if kind != "value_error" else "is not valid"
     return f"{where}: {what[:1].lower()}{what[1:]}{more}"

@@ -64,7 +64,7 @@ def _check(name: str) -> str:
     if is_stored_name(name):
         return OF_USER + name
     raise ConfigError(
-        "this is not the name of a secret: 1 to 100 lower-case letters, digits or '-', beginning and ending with a letter or digit"
+        "no secret can have this name; it needs 1 to 100 lower-case letters, digits or '-', beginning and ending with a letter or digit"
     )
 
 

@@ -248,7 +248,10 @@ def _url(url: str | None, file: Path | None) -> str:
 def _held(file: Path | None) -> str:
     """The one line of a file."""
     assert file is not None
-    text = file.read_text(encoding="utf-8").strip()
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file} is not UTF-8 text; it must hold one line of it") from None
     if not text:
         raise ConfigError(f"{file} is empty")
     return text
@@ -275,6 +278,8 @@ def _template(name: str, file: Path | None, given: dict[str, Any], experiment: s
     if file is not None:
         try:
             body = jsons.loads(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            raise ConfigError(f"{file} is not JSON: it is not UTF-8 text") from None
         except ValueError as error:
             raise ConfigError(f"{file} is not JSON: {error}") from None
         if not isinstance(body, dict):

@@ -33,6 +33,7 @@ def set_secret(
     root: Root = None,
 ) -> None:
     """Keep a value under a name. It is never taken from the command line, which others can see."""
+    _check_name(name)
     value = _value(name, file)
     with connect(root) as client:
         found = client.secrets.set(name, value)
@@ -56,9 +57,16 @@ def list_secrets(json: Json = False, root: Root = None) -> None:
 @app.command("remove")
 def remove(name: Name, root: Root = None) -> None:
     """Remove a secret."""
+    _check_name(name)
     with connect(root) as client:
         client.secrets.remove(name)
     say(f"{name} is removed")
+
+
+def _check_name(name: str) -> None:
+    """Refuse what is no part of an address, before a value is asked for."""
+    if "/" in name:
+        raise ConfigError("no secret can have this name; it needs 1 to 100 lower-case letters, digits or '-'")
 
 
 def _value(name: str, file: Path | None) -> str:

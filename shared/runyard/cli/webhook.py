@@ -179,7 +179,7 @@ def _payload(text: str) -> Any:
         ConfigError: if it is neither.
     """
     is_json = text.lstrip()[:1] in {"{", "["}
-    source = text if is_json else Path(text).read_text(encoding="utf-8")
+    source = text.encode() if is_json else Path(text).read_bytes()
     try:
         return json_module.loads(source)
     except (ValueError, RecursionError):

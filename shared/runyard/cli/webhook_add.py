@@ -109,7 +109,10 @@ def _tell(found: WebhookShape, host: str, made: str | None, *, as_json: bool) ->
 def given_secret(file: Path | None) -> str | None:
     """The secret of the file or the variable. It is never taken from the command line, which others can see."""
     if file is not None:
-        text = file.read_text(encoding="utf-8").strip()
+        try:
+            text = file.read_text(encoding="utf-8").strip()
+        except UnicodeDecodeError:
+            raise ConfigError(f"{file} is not UTF-8 text; put the secret into it as text, in base64 say") from None
         if not text:
             raise ConfigError(f"{file} is empty; put the secret into it")
         return text

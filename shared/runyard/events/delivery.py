@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def read_json(body: bytes, *, hint: str = "") -> Any:
     if not body.strip():
         raise EventError("the delivery has no content; send the event as JSON")
     try:
-        return json.loads(body, parse_constant=_refuse)
+        return json.loads(body, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         raise EventError(f"the payload is not JSON{hint}") from None
 
@@ -103,6 +104,14 @@ def text_of(value: object, what: str, *, longest: int = LONGEST_ATTRIBUTE) -> st
     """
     if not isinstance(value, str) or not 0 < len(value) <= longest or _CONTROL.search(value):
         raise EventError(f"{what} must be a text of 1 to {longest:,} characters, none of them a control character")
+    return value
+
+
+def _finite(digits: str) -> float:
+    """The number; ``1e999`` would become an infinity."""
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError
     return value
 
 

@@ -77,7 +77,8 @@ def encoded(event: Mapping[str, Any]) -> bytes:
     if len(data) <= MAX_EVENT:
         return data
     shown = event["data"]
-    lean = {**shown, "tags": {}, "properties": {}, "metrics": {}}
+    count = {name: text for name, text in shown["tags"].items() if name == HOPS}  # without it a loop would never end
+    lean = {**shown, "tags": count, "properties": {}, "metrics": {}}
     lean["truncated"] = sorted({*shown.get("truncated", ()), "tags", "properties", "metrics"})
     return json.dumps({**event, "data": lean}, separators=(",", ":")).encode()
 
@@ -94,18 +95,47 @@ def submission_of(template: Mapping[str, object], event: Mapping[str, Any], name
     Raises:
         EventError: if a pointer names nothing, the result is no submission, or the chain is too long.
     """
-    tags = event["data"].get("tags", {})
-    hops = _hops(tags.get(HOPS)) + 1
-    if hops > max_hops:
+    if _next_hop(event) > max_hops:
         raise EventError(
             f"{event['subject']} is the end of {max_hops} runs that started one another, and {max_hops} are allowed: break the "
             f"loop, or add the subscription again with a larger --max-hops"
         )
-    filled = fill(template, event)
-    given = filled.get("tags")
-    filled["tags"] = {**(given if isinstance(given, dict) else {}), HOPS: str(hops)}
+    filled = _counted(fill(template, event), event)
     filled["id"] = f"{event['id']}/{name}"
     return Submission.of(filled)
+
+
+def counted(submission: dict[str, object], kind: str, event: object) -> dict[str, object]:
+    """What a webhook is to submit for an event; that of an ending counts the runs that started one another.
+
+    A URL that is told of endings may be a webhook of the same service, and the chain lead back to itself.
+
+    Args:
+        submission: What the webhook's template makes of it.
+        kind: The event's type; those that are not of endings are left as they are.
+        event: The event.
+
+    Raises:
+        EventError: if the chain is longer than :data:`MAX_HOPS`.
+    """
+    if kind not in TYPES.values() or not isinstance(event, Mapping):
+        return submission
+    if _next_hop(event) > MAX_HOPS:
+        raise EventError(
+            f"this is the end of {MAX_HOPS} runs that started one another, and by a webhook no more may: break the loop"
+        )
+    return _counted(submission, event)
+
+
+def _next_hop(event: Mapping[str, Any]) -> int:
+    data = event.get("data")
+    tags = data.get("tags") if isinstance(data, Mapping) else None
+    return _hops(tags.get(HOPS) if isinstance(tags, Mapping) else None) + 1
+
+
+def _counted(filled: dict[str, object], event: Mapping[str, Any]) -> dict[str, object]:
+    given = filled.get("tags")
+    return {**filled, "tags": {**(given if isinstance(given, dict) else {}), HOPS: str(_next_hop(event))}}
 
 
 def _event(kind: str, ident: str, source: str, subject: str, at: float, data: dict[str, Any]) -> dict[str, Any]:

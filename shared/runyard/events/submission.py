@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from runyard.environment.variables import fault_of_name
 from runyard.errors import EventError
 from runyard.events.times import seconds_of
+from runyard.runconfig.paths import inside
 from runyard.runs.identity import check_experiment
 
 MAX_BYTES: Final = 262_144
@@ -122,6 +123,13 @@ class Submission(BaseModel):
     @classmethod
     def _check_experiment(cls, value: str) -> str:
         return check_experiment(value)
+
+    @field_validator("script")
+    @classmethod
+    def _check_script(cls, value: str | None) -> str | None:
+        if value is not None and inside(value) is None:
+            raise ValueError("must be a relative path inside the snapshot, written with '/'")
+        return value
 
     @field_validator("environment_variables")
     @classmethod

@@ -17,6 +17,9 @@ _POINTER: Final = re.compile(r"\{(/[^{}]*)\}")
 _OPTION: Final = re.compile(r"--?[A-Za-z0-9][\w.-]*=")
 """How an item must begin, before the first pointer, if it begins with a dash."""
 
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+"""Half of a character: JSON can spell one (RFC 8259, section 8.2), UTF-8 cannot."""
+
 _MAX_VALUE: Final = 4096
 """Characters of one payload value."""
 
@@ -131,6 +134,8 @@ def value_at(payload: object, pointer: str) -> str:
     text = scalar_text(value)
     if len(text) > _MAX_VALUE or "\0" in text:
         raise EventError(f"the payload's {pointer} is longer than {_MAX_VALUE:,} characters, or holds a NUL")
+    if _SURROGATE.search(text):
+        raise EventError(f"the payload's {pointer} holds half of a character (a lone surrogate), which no text may")
     return text
 
 

@@ -200,7 +200,8 @@ class Arrivals:
         """Say something about a file or folder, once."""
         if (name, sentence) not in self._told:
             self._told.add((name, sentence))
-            log.warning("%s/%s %s", self.root.name, name, sentence, extra={"action": "blob.skipped"})
+            shown = name if _is_utf8(name) else ascii(name)
+            log.warning("%s/%s %s", self.root.name, shown, sentence, extra={"action": "blob.skipped"})
 
     def _report(self, info: BlobInfo) -> None:
         self._emit(info)  # first: should it fail, the next scan finds the file again
@@ -246,7 +247,7 @@ class Arrivals:
 
     def _look(self, name: str, *, ask_writers: bool = False) -> _Look | None:
         if not _is_utf8(name):
-            self.tell(ascii(name), "has a name that is not UTF-8; rename it to have it run")
+            self.tell(name, "has a name that is not UTF-8; rename it to have it run")
             return None
         try:
             fd = os.open(self.root / name, _READ)

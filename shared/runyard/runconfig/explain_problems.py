@@ -167,6 +167,10 @@ def _parts(config: RunConfiguration) -> Iterator[RunConfiguration]:
         yield part
     for variables in (config.environment.environment_variables, config.environment_variables):
         yield RunConfiguration(environment_variables=variables)
+    for variable, name in config.runyard.secrets.items():
+        part = RunConfiguration()
+        part.runyard.secrets = {variable: name}
+        yield part
 
 
 def idle_placeholders(config: RunConfiguration) -> Iterator[str]:

@@ -146,7 +146,7 @@ def _secrets(config: RunConfiguration, instead: Mapping[str, str]) -> dict[str, 
             raise RunconfigError(f"{config.source}: runyard.secrets has the variable {variable[:60]!r}, which {fault}")
         if not is_stored_name(name):
             raise RunconfigError(
-                f"{config.source}: runyard.secrets.{variable[:60]} is not the name of a secret: 1 to 100 lower-case letters, digits or '-'; "
+                f"{config.source}: runyard.secrets.{variable[:60]} names what no secret can be called; a name has 1 to 100 lower-case letters, digits or '-'; "
                 "`runyard secret set NAME` keeps the value, and here stands the name"
             )
     return {variable: name for variable, name in config.runyard.secrets.items() if variable not in instead}

@@ -17,7 +17,7 @@ from runyard.events import template
 from runyard.events.timing import Timing
 from runyard.ports import Ports, Schedule
 from runyard.schedule.changes import change
-from runyard.schedule.occasion import submission_of
+from runyard.schedule.occasion import document_of, submission_of
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 CATCH_UP: Final = ("last", "all", "none")
@@ -52,7 +52,7 @@ def timing_of(now: float, *, cron: str | None, every: float | None, at: str | No
     given = [name for name, value in (("cron", cron), ("every", every), ("at", at)) if value is not None]
     if len(given) != 1:
         found = " and ".join(given) if given else "none of them"
-        raise EventError(f"a schedule has one of cron, every and at; {found} was given")
+        raise EventError(f"a schedule has one of cron, every and at; {found} {'were' if given else 'was'} given")
     if cron is not None:
         return Timing.of_cron(cron, zone)
     if every is not None:
@@ -182,7 +182,12 @@ def _check_choice(what: str, given: str, allowed: Sequence[str]) -> None:
 def _check_possible(ports: Ports, schedule: Schedule) -> None:
     """Refuse now what every time would fail with."""
     template.check(schedule.submission)
-    asked = asked_of(submission_of(ports, schedule, schedule.next_at or schedule.created))
+    moment = schedule.next_at or schedule.created
+    known = [f"/{name}" for name in document_of(schedule, moment)]
+    for pointer in template.pointers(schedule.submission):
+        if pointer not in known:
+            raise EventError(f"a schedule has nothing at {pointer[:60]}; there are {', '.join(known)}")
+    asked = asked_of(submission_of(ports, schedule, moment))
     if asked.target is not None:
         resolve(ports, asked.target)
     if ports.blobs.head(asked.container, asked.name) is None:
