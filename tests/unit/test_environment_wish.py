@@ -164,3 +164,15 @@ def test_what_may_not_be_built_says_what_to_do() -> None:
         Problem, match=r"is not built yet and auto_prepare_environment is false; run 'runyard env build'"
     ):
         check_allowed(Wish(record(auto_prepare=False)))
+
+
+@pytest.mark.parametrize("entry", ["-r /etc/hostname", "-c ../other.txt", "-r linked.txt", "-r inner/more.txt"])
+def test_a_requirements_file_outside_of_the_snapshot_is_not_read(tmp_path: Path, entry: str) -> None:
+    folder = tmp_path / "snapshot"
+    (folder / "inner").mkdir(parents=True)
+    (tmp_path / "other.txt").write_text("secret\n")
+    (folder / "linked.txt").symlink_to(tmp_path / "other.txt")
+    (folder / "inner" / "more.txt").write_text("-r ../../other.txt\n")
+    asked = read_wish({"cache": "/c", "folder": str(folder), "conda": {"dependencies": [{"pip": [entry]}]}})
+    with pytest.raises(Problem, match=r"leads out of the snapshot; put the file into it"):
+        _ = asked.key

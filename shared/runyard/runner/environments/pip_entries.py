@@ -124,7 +124,8 @@ def named_files(options: List[Option], folder: str) -> Dict[str, bytes]:
     """The files that ``-r`` and ``-c`` name, and those that these name, by their full paths.
 
     Raises:
-        Problem: names a file that cannot be read.
+        Problem: names a file that cannot be read, or that lies outside of the folder: what is not in the snapshot is none of
+            its author's, and its lines would be told in the log.
     """
     found: Dict[str, bytes] = {}
     pending = [(name, value, folder) for name, value in options if name in FILES]
@@ -135,6 +136,8 @@ def named_files(options: List[Option], folder: str) -> Dict[str, bytes]:
         path = absolute(value, start, "%s %s" % (name, value))
         if path in found:
             continue
+        if not folder or not _is_below(path, folder):
+            raise Problem("%s %s leads out of the snapshot; put the file into it" % (name, value))
         try:
             with open(path, "rb") as stream:
                 found[path] = stream.read()
@@ -143,6 +146,11 @@ def named_files(options: List[Option], folder: str) -> Dict[str, bytes]:
         inner, _ = split(lines_of(found[path].decode("utf-8", "replace")))
         pending += [(name, value, os.path.dirname(path)) for name, value in inner if name in FILES]
     return found
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Whether a file is in a folder, all links followed."""
+    return os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
 
 
 def digests(options: List[Option], packages: List[str], folder: str) -> Dict[str, str]:
