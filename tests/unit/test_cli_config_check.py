@@ -258,3 +258,10 @@ def test_escapes_of_a_strangers_file_are_not_obeyed(project: Path) -> None:
     shown = text(project)
     assert "\x1b" not in shown
     assert "\\x1b[31mred" in shown
+
+
+def test_the_name_of_a_secret_is_no_secret_and_a_password_is_told_of(project: Path) -> None:
+    put(project, {".azureml/cpu": GOOD + "runyard:\n  secrets: {HF_TOKEN: hugging-face}\n"})
+    assert not [note for note in check(project)["notes"] if "in clear" in note]
+    put(project, {".azureml/cpu": GOOD + "  environmentVariables: {DB_PASSWORD: pass-word}\n"})
+    assert [note for note in check(project)["notes"] if "in clear" in note]

@@ -21,6 +21,9 @@ from runyard.runconfig.paths import inside
 from runyard.runconfig.redact import redacted, redacted_items, redacted_text
 from runyard.runconfig.yaml12 import load
 
+_NAMES_OF_SECRETS = "runyard.secrets."
+"""What is under it names a secret of the service, and is none."""
+
 
 class Place(Protocol):
     """Where the files lie that a run configuration speaks of: a directory or a zip."""
@@ -103,7 +106,8 @@ def _tell(account: Account, config: RunConfiguration, place: Place) -> None:
     account.problems += [
         redacted_text(problem) for problem in problems if redacted_text(problem) not in account.problems
     ]
-    if secrets := [setting.key for setting in account.settings if setting.is_masked]:
+    masked = [setting.key for setting in account.settings if setting.is_masked]
+    if secrets := [key for key in masked if not key.startswith(_NAMES_OF_SECRETS)]:
         account.notes.append(f"{account.source} holds what looks like secrets, in clear: {_some(secrets)}")
 
 

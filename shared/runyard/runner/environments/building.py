@@ -160,7 +160,7 @@ def _guarded(wish: Wish, reporter: Reporter) -> int:
     code = process.decode(status)
     if code < 0:
         finishing.remove_tree(wanted)  # it may hold credentials
-        reporter.problem("the builder was killed by signal %d; submit again" % -code, "transient")
+        reporter.problem("the builder was killed by signal %d" % -code, "transient")
     return code if code >= 0 else 1
 
 
