@@ -148,6 +148,28 @@ def test_the_command_line_defines_shows_and_runs(cli: Invoke, served: Served, pr
     cli("schedule", "remove", "nightly", code=outcome.NOT_FOUND)
 
 
+def test_preview_looks_ahead_to_a_change_of_clocks(cli: Invoke) -> None:
+    words = (
+        "schedule",
+        "preview",
+        "--cron",
+        "30 2 * * *",
+        "--tz",
+        "Europe/Madrid",
+        "--from",
+        "2027-03-27",
+        "-n",
+        "3",
+        "--json",
+    )
+    times = json.loads(cli(*words).stdout)["times"]
+    assert ["2027-03-27T02:30:00+01:00", "2027-03-28T03:00:00+02:00", "2027-03-29T02:30:00+02:00"] == [
+        each["local"] for each in times
+    ]
+    refused = cli("schedule", "preview", "--cron", "30 2 * * *", "--from", "soon", code=outcome.FAILED)
+    assert "--from is 'soon'; it is a time such as 2027-03-27" in refused.stderr
+
+
 def test_preview_needs_no_root_and_shows_both_clocks(cli: Invoke) -> None:
     words = ("schedule", "preview", "--cron", "0 8 * * 1-5", "--tz", "America/New_York", "-n", "2")
     lines = cli(*words).stdout.splitlines()

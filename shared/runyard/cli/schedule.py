@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -13,6 +14,7 @@ from runyard.cli.outcome import say
 from runyard.cli.show import local_time, print_json, print_lines, print_table, relative, span
 from runyard.cli.up import next_step
 from runyard.cli.webhook_add import stored_snapshot
+from runyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from runyard.api.shapes import ScheduleShape, TimeShape
@@ -199,7 +201,16 @@ def next_times(name: Name, count: Count = 10, json: Json = False, root: Root = N
 
 @app.command("preview")
 def preview(
-    cron: Cron = None, every: Every = None, at: At = None, tz: Zone = "UTC", count: Count = 10, json: Json = False
+    cron: Cron = None,
+    every: Every = None,
+    at: At = None,
+    tz: Zone = "UTC",
+    after: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="After this time in the zone, as 2027-03-27; now by default."),
+    ] = None,
+    count: Count = 10,
+    json: Json = False,
 ) -> None:
     """List the times that a schedule would have; nothing is stored, and no root is needed."""
     from runyard.api.schedules import time_shape  # noqa: PLC0415 - FastAPI
@@ -208,7 +219,17 @@ def preview(
 
     now = time.time()
     timing = timing_of(now, cron=cron, every=seconds(every, "--every"), at=at, zone=tz)
-    _print_times([time_shape(each, tz) for each in upcoming(timing, now, count)], json, {"timing": timing.told()})
+    begin = now if after is None else _moment(after, tz)
+    _print_times([time_shape(each, tz) for each in upcoming(timing, begin, count)], json, {"timing": timing.told()})
+
+
+def _moment(text: str, zone: str) -> float:
+    """A time of the zone's clock, in seconds since the epoch."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(f"--from is {text[:60]!r}; it is a time such as 2027-03-27 or 2027-03-27T08:00") from None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(zone))).timestamp()
 
 
 def _print_times(times: list[TimeShape], json: bool, head: dict[str, Any]) -> None:
