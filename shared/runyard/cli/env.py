@@ -65,7 +65,7 @@ def list_(json: Json = False, root: Root = None) -> None:
         return
     if found:
         print_table(("KEY", "STATE", "PYTHON", "TOOL", "SIZE", "LAST USE", "SOURCE"), list_rows(found))
-    say(f"{len(found)} environments, {size(total)}, in {cache}")
+    say(f"{len(found)} environment{'' if len(found) == 1 else 's'}, {size(total)}, in {cache}")
 
 
 app.command("images")(env_images.images)
