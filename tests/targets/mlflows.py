@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -27,17 +28,24 @@ def interpreter_with(release: int) -> str:
     if not fitting:
         pytest.skip(f"no Python from {first} to {last} is installed here for MLflow {release}")
     folder = HERE / f".venv-mlflow-{release}"
-    python = folder / "bin" / "python"
-    if not (folder / ".made").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        made = subprocess.run([fitting[-1], "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
-        if made.returncode == 0:
-            command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wanted]
-            made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode != 0:
-            if os.environ.get("CI"):
-                raise AssertionError(f"MLflow {release} could not be installed: {made.stderr[-1000:]}")
-            pytest.skip(f"MLflow {release} could not be installed here")
-        (folder / ".made").touch()
-    assert str(python) != sys.executable
-    return str(python)
+    with (HERE / f".venv-mlflow-{release}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests run in several processes
+        if not (folder / ".made").exists():
+            _make(folder, fitting[-1], wanted)
+    python = str(folder / "bin" / "python")
+    assert python != sys.executable
+    return python
+
+
+def _make(folder: Path, base: str, wanted: str) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    made = subprocess.run([base, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    if made.returncode == 0:
+        python = str(folder / "bin" / "python")
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wanted]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        if os.environ.get("CI"):
+            raise AssertionError(f"{wanted} could not be installed: {made.stderr[-1000:]}")
+        pytest.skip(f"{wanted} could not be installed here")
+    (folder / ".made").touch()

@@ -13,8 +13,7 @@ from tests.targets.hooked import Script
 from tests.targets.house import House
 from tests.targets.mlflows import RELEASES, interpreter_with
 
-# One process makes the environments that these tests share.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("mlflow")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(params=sorted(RELEASES))
