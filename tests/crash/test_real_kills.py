@@ -39,6 +39,7 @@ PLAIN, SECRET, MANAGED = "plain", "secret", "managed"
 
 def begin(made: KillingYard, what: str = PLAIN) -> None:
     """A zip lies in the drop folder before the host comes."""
+    stores = made.open(anew=True)  # what lay in a folder before it became a root would start nothing
     files = {"train.py": SCRIPT.format(ledger=str(made.ledger))}
     config: dict[str, Any] = {}
     if what == SECRET:
@@ -50,7 +51,7 @@ def begin(made: KillingYard, what: str = PLAIN) -> None:
         config = {"environment": {"python": {"userManagedDependencies": False}}}
         cache = str(made.folder / "environments")
         options: dict[str, object] = {"resolver": "uv", "environments": cache}
-        made.open(anew=True).computes.put(Compute(name="local", kind="local", limit=2, options=options))
+        stores.computes.put(Compute(name="local", kind="local", limit=2, options=options))
     zipped = snapshot(files, config=runconfig(**config))
     (made.root / "snapshots" / "exp" / "a.zip").write_bytes(zipped)
 
