@@ -13,7 +13,7 @@ from starlette.responses import Response
 from runyard.api.answers import answer, iso, iso_or_none
 from runyard.api.context import CallerDep, PortsDep
 from runyard.api.details import details
-from runyard.api.shapes import ScheduleShape, TimeShape
+from runyard.api.event_shapes import ScheduleShape, TimeShape
 from runyard.api.uploads import MAX_KEY
 from runyard.errors import EventError
 from runyard.events.timing import local

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from runyard.api.answers import answer, iso, iso_or_none
 from runyard.api.context import PortsDep
-from runyard.api.shapes import DeliveryShape, SubscriptionShape, TestShape, TryShape
+from runyard.api.event_shapes import DeliveryShape, SubscriptionShape, TestShape, TryShape
 from runyard.events.endings import MAX_HOPS
 from runyard.notify import Definition, define, pause, redrive, remove, resume, rotate, send_test
 from runyard.notify.definitions import existing

@@ -14,7 +14,7 @@ from runyard.accept.webhook_tests import Trial, rehearse
 from runyard.accept.webhooks import existing_webhook
 from runyard.api.answers import answer, iso, iso_or_none
 from runyard.api.context import PortsDep, ServicesDep
-from runyard.api.shapes import DeliveriesShape, ProofShape, WebhookSecretShape, WebhookShape, WebhookTestShape
+from runyard.api.event_shapes import DeliveriesShape, ProofShape, WebhookSecretShape, WebhookShape, WebhookTestShape
 from runyard.api.webhook_examples import example
 from runyard.errors import ConfigError
 from runyard.events.signatures import BODY, STANDARD, TIMESTAMP_HEADER, TIMESTAMPED, TOLERANCE, Signing

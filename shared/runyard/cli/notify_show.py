@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runyard.cli.show import age, local_time, print_fields, print_table
 
 if TYPE_CHECKING:
-    from runyard.api.shapes import DeliveryShape, SubscriptionShape
+    from runyard.api.event_shapes import DeliveryShape, SubscriptionShape
 
 
 def print_subscriptions(found: Iterable[SubscriptionShape]) -> None:

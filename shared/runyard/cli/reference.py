@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 from typer.main import get_command
 
 from runyard.cli.main import app
 from runyard.cli.outcome import CODES
+from runyard.events.published import publish
 
 PUBLISHED: Final = "docs/cli.md"
 ESCAPED: Final = "\\|"
@@ -99,9 +98,7 @@ def _cell(text: str) -> str:
 
 def main() -> None:
     """Write the page to the path given, else to :data:`PUBLISHED` below the current folder."""
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else PUBLISHED)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(), encoding="utf-8")
+    publish(page(), PUBLISHED)
 
 
 if __name__ == "__main__":

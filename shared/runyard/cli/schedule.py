@@ -17,7 +17,7 @@ from runyard.cli.webhook_add import stored_snapshot
 from runyard.errors import ConfigError
 
 if TYPE_CHECKING:
-    from runyard.api.shapes import ScheduleShape, TimeShape
+    from runyard.api.event_shapes import ScheduleShape, TimeShape
 
 app = typer.Typer(
     name="schedule", help="Schedules: runs that the clock starts.", no_args_is_help=True, rich_markup_mode=None

@@ -17,7 +17,7 @@ from runyard.errors import ConfigError
 from runyard.events.signatures import new_secret
 
 if TYPE_CHECKING:
-    from runyard.api.shapes import WebhookSecretShape, WebhookShape, WebhookTestShape
+    from runyard.api.event_shapes import WebhookSecretShape, WebhookShape, WebhookTestShape
 
 app = typer.Typer(
     name="webhook", help="Webhooks: proven deliveries that start runs.", no_args_is_help=True, rich_markup_mode=None

@@ -17,7 +17,7 @@ from runyard.errors import ConfigError
 from runyard.events.signatures import new_secret
 
 if TYPE_CHECKING:
-    from runyard.api.shapes import WebhookShape
+    from runyard.api.event_shapes import WebhookShape
     from runyard.sdk.client import Client
 
 

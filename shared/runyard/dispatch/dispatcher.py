@@ -7,7 +7,7 @@ from typing import Final
 from runyard.dispatch.cancel import cancel_waiting
 from runyard.dispatch.claims import Claim, claim, confirmed, hand_over
 from runyard.dispatch.slots import let_slot_go
-from runyard.dispatch.wakes import read_wake, send_tick, wake_dispatch, wake_dispatch_later, wake_for_next
+from runyard.dispatch.wakes import DispatchWake, read, send_tick, wake_dispatch, wake_dispatch_later, wake_for_next
 from runyard.ports import Compute, Ports, Slot
 from runyard.runs.states import State
 
@@ -23,7 +23,7 @@ def dispatch(ports: Ports, body: bytes) -> None:
     Raises:
         EventError: if the message does not have the agreed form.
     """
-    compute = ports.computes.get(read_wake(body).compute)
+    compute = ports.computes.get(read(body, DispatchWake).compute)
     if compute is None:  # removed since: it had no runs, or it could not have been
         return
     slots = ports.gates.take(compute.name, at=ports.clock.now())

@@ -120,40 +120,13 @@ def send_tick(ports: Ports, compute: str, generation: int, interval: float) -> N
     ports.queue.send(WATCH, msgspec.json.encode(tick), delay=interval)
 
 
-def read_wake(body: bytes) -> DispatchWake:
-    """Read a ``dispatch-<kind>`` message.
+def read(body: bytes, form: type[Form]) -> Form:
+    """Read a message of one of these forms.
 
     Raises:
         EventError: if it does not have that form or is of a newer schema.
     """
-    return _known(_decode(body, DispatchWake))
-
-
-def read_tick(body: bytes) -> WatchTick:
-    """Read a ``watch`` message.
-
-    Raises:
-        EventError: if it does not have that form or is of a newer schema.
-    """
-    return _known(_decode(body, WatchTick))
-
-
-def read_ending(body: bytes) -> EndingWake:
-    """Read a ``finished`` message.
-
-    Raises:
-        EventError: if it does not have that form or is of a newer schema.
-    """
-    return _known(_decode(body, EndingWake))
-
-
-def read_notify(body: bytes) -> NotifyWake:
-    """Read a ``notify`` message.
-
-    Raises:
-        EventError: if it does not have that form or is of a newer schema.
-    """
-    return _known(_decode(body, NotifyWake))
+    return _known(_decode(body, form))
 
 
 def _decode(body: bytes, form: type[Form]) -> Form:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any, Final
 
+from runyard.events.published import publish
 from runyard.events.submission import CONTAINER, Submission
 
 PUBLISHED: Final = "docs/schemas/submission.json"
@@ -34,9 +33,7 @@ def schema_text() -> str:
 
 def main() -> None:
     """Write the schema to the path given, else to :data:`PUBLISHED` below the current folder."""
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else PUBLISHED)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(schema_text(), encoding="utf-8")
+    publish(schema_text(), PUBLISHED)
 
 
 if __name__ == "__main__":

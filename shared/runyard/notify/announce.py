@@ -6,7 +6,7 @@ import logging
 
 import msgspec
 
-from runyard.dispatch.wakes import EndingWake, read_ending, wake_notify
+from runyard.dispatch.wakes import EndingWake, read, wake_notify
 from runyard.events.endings import encoded, ending_event
 from runyard.notify.matching import matches
 from runyard.ports import Delivery, Ports, Subscription
@@ -24,7 +24,7 @@ def announce(ports: Ports, body: bytes) -> None:
     Raises:
         EventError: if the message does not have its form.
     """
-    wake: EndingWake = read_ending(body)
+    wake: EndingWake = read(body, EndingWake)
     if not ports.runs.in_outbox(wake.run):
         return
     run = ports.runs.get(wake.run)

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from runyard.dispatch.wakes import SUBMISSIONS, read_notify, wake_notify, wake_notify_later
+from runyard.dispatch.wakes import SUBMISSIONS, NotifyWake, read, wake_notify, wake_notify_later
 from runyard.errors import ConfigError, StorageFullError
 from runyard.events.endings import CONTENT_TYPE, submission_of
 from runyard.events.signatures import STANDARD_SIGNATURE, sign_standard
@@ -36,7 +36,7 @@ def deliver(ports: Ports, body: bytes) -> None:
     Raises:
         EventError: if the message does not have its form.
     """
-    name = read_notify(body).subscription
+    name = read(body, NotifyWake).subscription
     subscription = ports.subscriptions.get(name)
     if subscription is None:
         ports.deliveries.drop(name)  # removed while an ending was being announced

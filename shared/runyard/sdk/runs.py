@@ -9,15 +9,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, cast
 from urllib.parse import quote
 
-from runyard.api.shapes import (
-    AttemptShape,
-    EventShape,
-    FileShape,
-    MetricValues,
-    RunDetails,
-    RunPage,
-    WhyShape,
-)
+from runyard.api.shapes import AttemptShape, EventShape, FileShape, MetricValues, RunDetails, RunPage, WhyShape
 from runyard.errors import ConfigError, NotFoundError
 from runyard.runs.states import ENDINGS
 from runyard.runs.summary import RunSummary

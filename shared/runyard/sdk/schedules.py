@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final, TypedDict, Unpack, cast
 from urllib.parse import quote
 
-from runyard.api.shapes import RunDetails, ScheduleShape, TimeShape
+from runyard.api.event_shapes import ScheduleShape, TimeShape
+from runyard.api.shapes import RunDetails
 from runyard.sdk.connection import Connection
 
 

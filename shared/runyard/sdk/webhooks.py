@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypedDict, Unpack, cast
 from urllib.parse import quote
 
-from runyard.api.shapes import WebhookSecretShape, WebhookShape, WebhookTestShape
+from runyard.api.event_shapes import WebhookSecretShape, WebhookShape, WebhookTestShape
 from runyard.sdk.connection import Connection
 
 

@@ -9,7 +9,7 @@ from runyard.dispatch import calls
 from runyard.dispatch.cancel import end_unstarted
 from runyard.dispatch.claims import CLAIM, take_over
 from runyard.dispatch.slots import let_slot_go
-from runyard.dispatch.wakes import read_tick, send_tick
+from runyard.dispatch.wakes import WatchTick, read, send_tick
 from runyard.finalize import give_back, let_go
 from runyard.ports import Compute, Ports, Slot
 from runyard.runs.model import Handle, Run
@@ -30,7 +30,7 @@ def watch(ports: Ports, body: bytes) -> None:
     Raises:
         EventError: if the message does not have the agreed form.
     """
-    tick = read_tick(body)
+    tick = read(body, WatchTick)
     compute = ports.computes.get(tick.compute)
     if compute is None:
         return
