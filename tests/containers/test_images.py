@@ -67,7 +67,9 @@ def test_an_environment_is_built_into_an_image_once(yard: House, engine: Engine)
     assert yard.log(first.handle).startswith(b"1.0 /opt/runyard/environments/")
     assert 1 == len(set(engine.images("runyard.environment")) - before)
     listed = list_images(ours := Client("docker", os.environ), cache := str(yard.root.parent / "environments"))
-    assert [("environment", "aml_config/conda_dependencies.yml")] == [(each["kind"], each["source"]) for each in listed]
+    assert [("environment", "exp: aml_config/conda_dependencies.yml")] == [
+        (each["kind"], each["source"]) for each in listed
+    ]
     assert [] == prune_images(ours, cache, older_than=3600.0)
     [kept] = prune_images(ours, cache, older_than=0.0, dry_run=True)
     [gone] = prune_images(ours, cache, older_than=0.0)
