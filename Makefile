@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 JOBS ?= 3
 ALONE := crash powerloss containers targets/test_local_keeper.py
 
-.PHONY: demo test most unit check format docs bench crash-test soak fuzz clean
+.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
@@ -62,5 +62,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev --group examples
 	@touch $@
 
+azurite: .azurite/node_modules/azurite/package.json  ## the emulator of Azure Storage, for the tests that need it (Node.js)
+
+.azurite/node_modules/azurite/package.json:
+	npm install --silent --no-fund --no-audit --prefix .azurite azurite@3.35.0
+
 clean:
-	rm -rf .venv* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz
+	rm -rf .venv* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .fuzz .azurite

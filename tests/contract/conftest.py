@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from runyard.errors import UnsupportedError
 from runyard.ports import (
     BlobStore,
     ComputeStore,
@@ -22,6 +24,8 @@ from runyard.ports import (
     SubscriptionStore,
     WebhookStore,
 )
+from runyard.stores.azure.settings import AzureSettings
+from runyard.stores.azure.stores import AzureStores
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import (
     FaultyPorts,
@@ -42,6 +46,7 @@ from runyard.testing import (
     Steps,
     memory_ports,
 )
+from tests.standins.azurite import azurite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +123,33 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
         )
 
 
+class Azure:
+    """The adapters for Azure, each made when a test asks for it: most need only one of the stand-ins."""
+
+    def __init__(self, stores: AzureStores) -> None:
+        self._stores = stores
+
+    def __getattr__(self, port: str) -> object:
+        try:
+            return getattr(self._stores, port)
+        except UnsupportedError as missing:
+            pytest.skip(str(missing))
+
+
+@contextmanager
+def azure(folder: Path, clock: ManualClock) -> Iterator[Stores]:
+    """An account of its own in Azurite."""
+    settings = AzureSettings(storage_connection=azurite().account().connection)
+    with AzureStores(settings, clock) as stores:
+        stores.make()
+        yield cast("Stores", Azure(stores))
+
+
 ADAPTERS: dict[str, Callable[[Path, ManualClock], AbstractContextManager[Stores]]] = {
     "memory": memory,
     "embedded": embedded,
     "wrapped": wrapped,
+    "azure": azure,
 }
 
 

@@ -1,0 +1,130 @@
+"""All stores of one yard in Azure; each is made on first use, so that a function pays for what it uses."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from runyard.errors import UnsupportedError
+from runyard.ports import (
+    BlobStore,
+    Clock,
+    ComputeStore,
+    DeliveryStore,
+    Gates,
+    MarkStore,
+    Queue,
+    RunStore,
+    ScheduleStore,
+    Secrets,
+    SubscriptionStore,
+    WebhookStore,
+)
+from runyard.stores.azure import names
+from runyard.stores.azure.clients import Clients, Sent
+from runyard.stores.azure.edge import translated
+from runyard.stores.azure.settings import AzureSettings
+
+if TYPE_CHECKING:
+    from runyard.stores.azure.table import Table
+
+
+class AzureStores:
+    """The adapters, by the settings."""
+
+    def __init__(self, settings: AzureSettings, clock: Clock, *, sent: Sent | None = None) -> None:
+        """Nothing is connected to yet.
+
+        Args:
+            settings: Where the services are.
+            clock: The time.
+            sent: Told of each request, for counting.
+        """
+        self.settings = settings
+        self.clock = clock
+        self.clients = Clients(settings, sent=sent)
+
+    def table(self, name: str) -> Table:
+        """A table, by a name of :mod:`runyard.stores.azure.names`."""
+        from runyard.stores.azure.table import Table  # noqa: PLC0415
+
+        return Table(self.clients.tables.get_table_client(name))
+
+    def make(self) -> None:
+        """Make the tables and containers that are missing: for development; in Azure the templates made them."""
+        with translated("making the tables"):
+            for name in names.TABLES:
+                self.clients.tables.create_table_if_not_exists(name)
+        with translated("making the containers"):
+            for name in names.CONTAINERS:
+                container = self.clients.blobs.get_container_client(name)
+                if not container.exists():
+                    container.create_container()
+
+    @cached_property
+    def runs(self) -> RunStore:
+        """The table of runs."""
+        raise UnsupportedError("runs are not kept in Azure yet")
+
+    @cached_property
+    def gates(self) -> Gates:
+        """The gates of computes."""
+        raise UnsupportedError("gates are not kept in Azure yet")
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Service Bus."""
+        raise UnsupportedError("queues are not in Azure yet")
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """Blob Storage."""
+        raise UnsupportedError("blobs are not kept in Azure yet")
+
+    @cached_property
+    def computes(self) -> ComputeStore:
+        """Computes and aliases."""
+        raise UnsupportedError("computes are not kept in Azure yet")
+
+    @cached_property
+    def webhooks(self) -> WebhookStore:
+        """Webhooks."""
+        raise UnsupportedError("webhooks are not kept in Azure yet")
+
+    @cached_property
+    def schedules(self) -> ScheduleStore:
+        """Schedules."""
+        raise UnsupportedError("schedules are not kept in Azure yet")
+
+    @cached_property
+    def marks(self) -> MarkStore:
+        """Start marks."""
+        raise UnsupportedError("marks are not kept in Azure yet")
+
+    @cached_property
+    def subscriptions(self) -> SubscriptionStore:
+        """Subscriptions."""
+        raise UnsupportedError("subscriptions are not kept in Azure yet")
+
+    @cached_property
+    def deliveries(self) -> DeliveryStore:
+        """Deliveries."""
+        raise UnsupportedError("deliveries are not kept in Azure yet")
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Key Vault, or a folder for development."""
+        raise UnsupportedError("secrets are not kept in Azure yet")
+
+    def close(self) -> None:
+        """Close every connection; repeatable."""
+        self.clients.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
