@@ -12,6 +12,7 @@ import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from runyard.errors import ConfigError, ConflictError, NotFoundError
@@ -38,12 +39,21 @@ class MemoryTables:
         self._tables: dict[str, MemoryTable] = {}
         self.lock = threading.RLock()
         self.versions = itertools.count(1)
-        self.told = told or (lambda table, verb, partition, entities: None)
+        self.told: Told = told or _nothing
+        """Called before each request; what it raises keeps the request from being made."""
+        self.answered: Told = _nothing
+        """Called after each; what it raises is instead of the answer, and what was asked for is done."""
+        self.resent: Callable[[], bool] = lambda: False
+        """Whether the reply to a write is lost, and the SDK sends it again: the second answer counts."""
 
     def table(self, name: str) -> MemoryTable:
         """The table, made when it is first asked for."""
         with self.lock:
             return self._tables.setdefault(name, MemoryTable(self, name))
+
+
+def _nothing(table: str, verb: str, partition: str, entities: int) -> None:
+    """Of what nobody asked to be told."""
 
 
 class MemoryTable:
@@ -134,23 +144,31 @@ class MemoryTable:
         keys = {str(op.row["RowKey"]) for op in operations}
         if len(partitions) != 1 or len(keys) != len(operations):
             raise ConfigError("a transaction is of one partition, and names each entity once")
-        with self._request("transact", partitions.pop(), len(operations)):
-            for index, op in enumerate(operations):
-                self._check(op, index)
-            return [self._apply(op) for op in operations]
+        return self._written("transact", partitions.pop(), operations)
 
     def _one(self, op: Op) -> str:
-        with self._request(op.kind, str(op.row["PartitionKey"]), 1):
-            try:
-                self._check(op, 0)
-            except TransactionConflictError as refused:
-                form = NotFoundError if refused.missing else ConflictError
-                raise form(refused.message) from None
-            return self._apply(op)
+        try:
+            return self._written(op.kind, str(op.row["PartitionKey"]), [op])[0]
+        except TransactionConflictError as refused:
+            form = NotFoundError if refused.missing else ConflictError
+            raise form(refused.message) from None
 
-    def _request(self, verb: str, partition: str, entities: int) -> threading.RLock:
+    def _written(self, verb: str, partition: str, operations: Sequence[Op]) -> list[str]:
+        with self._request(verb, partition, len(operations)):
+            etags = self._all(operations)
+            return self._all(operations) if self._account.resent() else etags
+
+    def _all(self, operations: Sequence[Op]) -> list[str]:
+        for index, op in enumerate(operations):
+            self._check(op, index)
+        return [self._apply(op) for op in operations]
+
+    @contextmanager
+    def _request(self, verb: str, partition: str, entities: int) -> Iterator[None]:
         self._account.told(self._name, verb, partition, entities)
-        return self._account.lock
+        with self._account.lock:
+            yield
+        self._account.answered(self._name, verb, partition, entities)
 
     def _read(self, partition: str, key: str) -> Found | None:
         return self._partitions.get(partition, {}).get(key)
