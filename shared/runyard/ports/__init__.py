@@ -11,6 +11,7 @@ from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.courier import Courier, Parcel, Receipt
 from runyard.ports.deliveries import Delivery, DeliveryStore, Try
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
+from runyard.ports.identities import Caller, Identities
 from runyard.ports.kept import kept_of, user_secret
 from runyard.ports.marks import MarkStore, StartMark
 from runyard.ports.queue import Message, Queue
@@ -39,6 +40,7 @@ __all__ = [
     "BlobInfo",
     "BlobReader",
     "BlobStore",
+    "Caller",
     "Capabilities",
     "Clock",
     "Compute",
@@ -50,6 +52,7 @@ __all__ = [
     "Ended",
     "Gate",
     "Gates",
+    "Identities",
     "Job",
     "LogChunk",
     "MarkStore",
