@@ -65,7 +65,16 @@ class AzureStores:
     @cached_property
     def runs(self) -> RunStore:
         """The table of runs."""
-        raise UnsupportedError("runs are not kept in Azure yet")
+        from runyard.stores.azure.runs import AzureRunStore  # noqa: PLC0415
+
+        return AzureRunStore(self.table, self.clock, listened=self._is_listened_to)
+
+    def _is_listened_to(self) -> bool:
+        """Whether there is a subscription: asked at each ending."""
+        try:
+            return self.subscriptions.any()
+        except UnsupportedError:
+            return False  # nobody can have made one
 
     @cached_property
     def gates(self) -> Gates:
