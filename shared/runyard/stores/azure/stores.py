@@ -70,7 +70,9 @@ class AzureStores:
     @cached_property
     def gates(self) -> Gates:
         """The gates of computes."""
-        raise UnsupportedError("gates are not kept in Azure yet")
+        from runyard.stores.azure.gates import AzureGates  # noqa: PLC0415
+
+        return AzureGates(self.table(names.GATES))
 
     @cached_property
     def queue(self) -> Queue:
