@@ -86,7 +86,9 @@ class AzureStores:
     @cached_property
     def queue(self) -> Queue:
         """Service Bus."""
-        raise UnsupportedError("queues are not in Azure yet")
+        from runyard.stores.azure.queue import AzureQueue  # noqa: PLC0415
+
+        return AzureQueue(self.clients.bus, self.clock, queues=names.QUEUES)
 
     @cached_property
     def blobs(self) -> BlobStore:
