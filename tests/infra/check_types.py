@@ -1,0 +1,86 @@
+"""Holds what the templates would deploy against the models of Microsoft's management packages: ``make infra-check``.
+
+It is the nearest thing to the compiler's type check that can be had from a package index: a property that does not exist, is
+read-only or misspelt, a value that is not known, a required one that is missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tests.infra.bicep import Resource
+from tests.infra.deployments import everything
+from tests.infra.shapes import problems
+
+PACKAGES: Final = "azure.mgmt"
+MODELS: Final = {
+    "Microsoft.Authorization/roleAssignments": ("authorization.v2022_04_01", "RoleAssignmentCreateParameters"),
+    "Microsoft.Batch/batchAccounts": ("batch", "BatchAccountCreateParameters"),
+    "Microsoft.ContainerRegistry/registries": ("containerregistry", "Registry"),
+    "Microsoft.EventGrid/systemTopics": ("eventgrid", "SystemTopic"),
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": ("eventgrid", "EventSubscription"),
+    "Microsoft.Insights/actionGroups": ("monitor", "ActionGroupResource"),
+    "Microsoft.Insights/components": ("applicationinsights.v2020_02_02", "ApplicationInsightsComponent"),
+    "Microsoft.Insights/metricAlerts": ("monitor", "MetricAlertResource"),
+    "Microsoft.Insights/scheduledQueryRules": ("monitor", "ScheduledQueryRuleResource"),
+    "Microsoft.KeyVault/vaults": ("keyvault", "VaultCreateOrUpdateParameters"),
+    "Microsoft.ManagedIdentity/userAssignedIdentities": ("msi.v2024_11_30", "Identity"),
+    "Microsoft.OperationalInsights/workspaces": ("loganalytics", "Workspace"),
+    "Microsoft.Resources/resourceGroups": ("resource.resources", "ResourceGroup"),
+    "Microsoft.ServiceBus/namespaces": ("servicebus", "SBNamespace"),
+    "Microsoft.ServiceBus/namespaces/queues": ("servicebus", "SBQueue"),
+    "Microsoft.Storage/storageAccounts": ("storage", "StorageAccountCreateParameters"),
+    "Microsoft.Storage/storageAccounts/blobServices": ("storage", "BlobServiceProperties"),
+    "Microsoft.Storage/storageAccounts/blobServices/containers": ("storage", "BlobContainer"),
+    "Microsoft.Storage/storageAccounts/managementPolicies": ("storage", "ManagementPolicy"),
+    "Microsoft.Storage/storageAccounts/tableServices": ("storage", "TableServiceProperties"),
+    "Microsoft.Storage/storageAccounts/tableServices/tables": ("storage", "Table"),
+    "Microsoft.Web/serverfarms": ("web", "AppServicePlan"),
+    "Microsoft.Web/sites": ("web", "Site"),
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": ("web", "CsmPublishingCredentialsPoliciesEntity"),
+    "Microsoft.Web/sites/config": ("web", "StringDictionary"),
+}
+OF_BICEP: Final = frozenset({"name", "parent", "scope", "dependsOn"})
+"""What the language knows of every resource; the models have it elsewhere or not at all."""
+_VERSION: Final = re.compile(r'"api-?_?version",\s*(?:_params\.pop\("api-version",\s*)?"(\d{4}-\d{2}-\d{2})"')
+
+
+def newest(package: str) -> str:
+    """The newest version of the interface that a package speaks."""
+    module = importlib.import_module(f"{PACKAGES}.{package}")
+    assert module.__file__ is not None
+    said = [version for path in Path(module.__file__).parent.rglob("*.py") for version in _VERSION.findall(path.read_text())]
+    return max(said)
+
+
+def faults(resource: Resource) -> Iterator[str]:
+    """What is wrong with a resource."""
+    where = f"{resource.file}: {resource.symbol}"
+    if resource.type not in MODELS:
+        yield f"{where} is a {resource.type}, for which no model is named here"
+        return
+    package, name = MODELS[resource.type]
+    model = getattr(importlib.import_module(f"{PACKAGES}.{package}.models"), name)
+    body: dict[str, Any] = {key: value for key, value in resource.body.items() if key not in OF_BICEP}
+    yield from problems(body, model, where)
+    if resource.version > (known := newest(package)):
+        yield f"{where} has version {resource.version}, and its model goes up to {known}"
+
+
+def main() -> int:
+    """Print each fault once; the number of faults is what counts."""
+    resources = everything()
+    found = sorted({fault for resource in resources for fault in faults(resource)})
+    for fault in found:
+        print(fault)  # noqa: T201
+    print(f"{len(resources)} resources held against Azure's models: {len(found)} faults")  # noqa: T201
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
