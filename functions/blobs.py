@@ -13,7 +13,7 @@ blueprint = func.Blueprint()
 @blueprint.function_name("blob_created")
 @blueprint.event_grid_trigger(arg_name="event")
 def blob_created(event: func.EventGridEvent) -> None:
-    """Tell accept of a snapshot."""
+    """Tell accept of a snapshot. What this raises has Event Grid try again, for up to a day, at growing intervals."""
     found = parse_blob_event(event_of(event))
     if found is not None:
         drop(current().ports, found)

@@ -62,6 +62,6 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
         page,
     ):
         app.include_router(module.router)
-    guard = Guard(app, get_token=token)
+    guard = Guard(app, get_token=token, get_entry=lambda: get_services().entry)
     app.state.is_known = guard.is_known
     return guard

@@ -119,7 +119,9 @@ def translate(error: BaseException, what: str, by_type: Mapping[type[BaseExcepti
     code = code_of(error)
     status = getattr(error, "status_code", None)
     make = BY_CODE.get(code) or (BY_STATUS.get(status) if isinstance(status, int) else None) or _of_type(error, by_type)
-    return make(f"{what}: {_said(error, code)}", retry_after(error))
+    made = make(f"{what}: {_said(error, code)}", retry_after(error))
+    made.of_store = True
+    return made
 
 
 def code_of(error: BaseException) -> str:
