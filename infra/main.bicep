@@ -21,9 +21,7 @@ param principalId string = ''
 param principalType string = 'User'
 
 @description('The kinds of compute target that have a dispatch queue. A test compares them with the code.')
-param kinds array = [
-  'local'
-]
+param kinds array = []
 
 @allowed([
   'Standard_LRS'
@@ -94,6 +92,21 @@ param logDailyCapGb int = 1
 
 @description('Where alerts go; empty: they are shown in the portal only.')
 param alertEmail string = ''
+
+@description('The directory of Entra ID whose tokens the API takes; empty: none.')
+param entraTenant string = ''
+
+@description('For whom those tokens are issued: the application id, api://ID or both, with a comma between.')
+param entraAudience string = ''
+
+@description('Who may call the API: app roles and ids of applications, with commas between.')
+param entraCallers string = ''
+
+@description('Who may deliver to webhooks, likewise.')
+param entraSenders string = ''
+
+@description('Who issues the tokens, in another cloud than the public one.')
+param entraAuthority string = ''
 
 @description('Make an Azure Batch account.')
 param batch bool = false
@@ -202,6 +215,13 @@ module functions 'modules/functions.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     instanceMemoryMb: instanceMemoryMb
     alwaysReady: alwaysReady
+    entra: {
+      tenant: entraTenant
+      audience: entraAudience
+      callers: entraCallers
+      senders: entraSenders
+      authority: entraAuthority
+    }
   }
 }
 

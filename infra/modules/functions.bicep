@@ -15,6 +15,7 @@ param insightsConnectionString string
 param maximumInstanceCount int
 param instanceMemoryMb int
 param alwaysReady array
+param entra object
 
 // Storage Blob Data Owner: what the host asks for on its own account.
 // https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
@@ -145,6 +146,11 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     Storage__blobServiceUri: blobUri
     Storage__tableServiceUri: tableUri
     KeyVault__vaultUri: vaultUri
+    Runyard__entraTenant: entra.tenant
+    Runyard__entraAudience: entra.audience
+    Runyard__entraCallers: entra.callers
+    Runyard__entraSenders: entra.senders
+    Runyard__entraAuthority: entra.authority
     ServiceBus__fullyQualifiedNamespace: busHostName
     ServiceBus__credential: 'managedidentity'
     ServiceBus__clientId: identityClientId

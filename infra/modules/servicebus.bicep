@@ -14,6 +14,7 @@ var fixedQueues = [
   'finished'
   'notify'
 ]
+var deadLetterQueue = 'deadletters'
 var dispatchQueues = [for kind in kinds: 'dispatch-${kind}']
 
 // Azure Service Bus Data Owner
@@ -50,7 +51,7 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
 // Every other queue's dead letters; what cannot be handled here either stays in its own dead-letter queue, and an alert tells.
 resource deadLetters 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
   parent: namespace
-  name: 'deadletters'
+  name: deadLetterQueue
   properties: {
     deadLetteringOnMessageExpiration: true
     defaultMessageTimeToLive: 'P14D'
@@ -90,7 +91,7 @@ resource queue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = [for item i
     defaultMessageTimeToLive: 'P14D'
     enableBatchedOperations: true
     enablePartitioning: false
-    forwardDeadLetteredMessagesTo: deadLetters.name
+    forwardDeadLetteredMessagesTo: deadLetterQueue
     // The host renews the lock of a message at work for five minutes (host.json).
     lockDuration: 'PT1M'
     maxDeliveryCount: 10
@@ -99,6 +100,9 @@ resource queue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = [for item i
     requiresDuplicateDetection: false
     requiresSession: false
   }
+  dependsOn: [
+    deadLetters
+  ]
 }]
 
 resource appRole 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in appRoles: {

@@ -20,7 +20,7 @@ from tests.infra.functions import FUNCTIONS, Unknown
 
 _PARSER: Final = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bicep.language()))
 _ESCAPES: Final = {"\\'": "'", "\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\t": "\t", "\\$": "$"}
-_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+_TYPES: Final[Mapping[str, type]] = {
     "string": str,
     "int": int,
     "bool": bool,
@@ -183,7 +183,7 @@ class Evaluation:
         if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
             raise BicepError(f"{where} is no {parameter.type}")
         says = parameter.decorators
-        size = value if isinstance(value, int) else len(value)
+        size = _size(value)
         low = says.get("minValue", says.get("minLength"))
         high = says.get("maxValue", says.get("maxLength"))
         if "allowed" in says and value not in says["allowed"]:
@@ -337,6 +337,10 @@ class Evaluation:
         whole, member = self.value(node.named_children[0], local), text(node.named_children[1])
         if isinstance(whole, Unknown):
             return Unknown(f"{whole}.{member}")
+        if isinstance(whole, Resource) and member == "name" and "/" in whole.name:
+            raise BicepError(
+                f"{self.source.path.name}: say the name of {whole.symbol} by a variable; a child's is easily mistaken"
+            )
         if isinstance(whole, Resource):
             return {"id": whole.id, "name": whole.name}.get(member, Unknown(f"{whole.symbol}.{member}"))
         if isinstance(whole, Module):
@@ -344,6 +348,10 @@ class Evaluation:
         if not isinstance(whole, Mapping) or member not in whole:
             raise BicepError(f"{self.source.path.name}:{node.start_point.row + 1}: there is no {member}")
         return whole[member]
+
+
+def _size(value: Any) -> int:
+    return value if isinstance(value, int) else len(value)
 
 
 def _plain(node: Node) -> str:

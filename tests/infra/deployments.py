@@ -46,8 +46,8 @@ def subscribed(overlay: Mapping[str, str] | None = None) -> Evaluation:
     return evaluate(INFRA / "subscription.bicep", given, overlay)
 
 
-def everything() -> list[Resource]:
+def everything(overlay: Mapping[str, str] | None = None) -> list[Resource]:
     """Every resource that the templates can make, of both sizes, with all that is optional."""
-    found = [resource for size in SIZES for resource in deployed(size, batch=True, registry=True).resources()]
-    found += deployed("small", scaleByQueueLength=True, purgeProtection=True).resources()
-    return [*found, *subscribed().resources()]
+    found = [resource for size in SIZES for resource in deployed(size, overlay, batch=True, registry=True).resources()]
+    found += deployed("small", overlay, scaleByQueueLength=True, purgeProtection=True).resources()
+    return [*found, *subscribed(overlay).resources()]

@@ -183,7 +183,7 @@ def _primitive(item: Any, kind: str, path: str) -> Iterator[str]:
 def _union(item: Any, kinds: list[Any], path: str, module: Any) -> Iterator[str]:
     """A text or an enumeration is that enumeration: what it does not know was misspelt."""
     for kind in kinds:
-        values = [entry.value for entry in kind] if isinstance(kind, type) and hasattr(kind, "__members__") else []
+        values = [entry.value for entry in getattr(kind, "__members__", {}).values()]
         if values and not isinstance(item, Unknown):
             if item not in values:
                 yield f"{path} is {item!r}, and not one of {sorted(values)}"
