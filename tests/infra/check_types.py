@@ -116,9 +116,8 @@ def main() -> int:
     found = [*found_in(resources), *missed()]
     for fault in found:
         print(fault)  # noqa: T201
-    print(
-        f"{len(resources)} resources and {len(WRONG)} wrong templates held against Azure's models: {len(found)} faults"
-    )  # noqa: T201
+    counts = f"{len(resources)} resources and {len(WRONG)} wrong templates held against Azure's models"
+    print(f"{counts}: {len(found)} faults")  # noqa: T201
     return bool(found)
 
 
