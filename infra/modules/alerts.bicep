@@ -40,7 +40,7 @@ resource buried 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   location: 'global'
   tags: tags
   properties: {
-    description: 'Messages could not be handled. Look at them with `runyard queue peek buried`.'
+    description: 'Messages could not be handled. GET /api/queues/buried/messages shows them; docs/azure/troubleshooting.md.'
     severity: 2
     enabled: true
     autoMitigate: true
@@ -184,7 +184,7 @@ resource failedRuns 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'Runyard: runs failed'
-    description: 'Runs ended as Failed. `runyard runs --state Failed` lists them, and `runyard why RUN` says why.'
+    description: 'Runs ended as Failed. GET /api/runs?status=Failed lists them, and /api/runs/ID/why says why.'
     severity: 3
     enabled: true
     autoMitigate: true
