@@ -5,6 +5,8 @@ import azure.functions as func
 from runyard.ports import Message
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.services import current
+from runyard.telemetry.functions import sender_of
+from runyard.telemetry.traceparent import NAME
 
 
 def enqueued_at(message: func.ServiceBusMessage) -> float:
@@ -25,7 +27,14 @@ def dead_letter_of(message: func.ServiceBusMessage) -> Message:
         dead_letter_reason=message.dead_letter_reason or "",
         dead_letter_description=message.dead_letter_error_description or "",
         dead_letter_source=message.dead_letter_source or "",
+        properties=trace_of(message),
     )
+
+
+def trace_of(message: func.ServiceBusMessage) -> dict[str, str]:
+    """The trace context among a message's properties; nothing else of these is ours."""
+    context = sender_of(message)
+    return {NAME: context} if context else {}
 
 
 def event_of(event: func.EventGridEvent) -> dict[str, object]:

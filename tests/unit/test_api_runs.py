@@ -16,7 +16,7 @@ from tests.served import Served, serving
 DETAILS = {
     "runId", "target", "status", "startTimeUtc", "endTimeUtc", "error", "properties", "tags", "runDefinition", "logFiles",
     "experiment", "createdTimeUtc", "displayName", "attempt", "reason", "source", "snapshot", "exitCode", "metrics",
-    "logComplete", "logBytes", "queuePosition", "compute", "priority", "mayStillRun",
+    "logComplete", "logBytes", "queuePosition", "compute", "priority", "mayStillRun", "traceId",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from runyard.services.check import Check
 from runyard.services.checks import run_checks, supervision
 from runyard.stores.courier import HttpCourier
 from runyard.stores.embedded import EmbeddedStores, SystemClock
+from runyard.stores.observed import observed
 from runyard.targets.registry import Registry, known_kinds
 
 HALF_WRITTEN: Final = 3600.0
@@ -50,6 +51,7 @@ class Services:
     _alarm_log: AlarmLog | None = None
 
     def __post_init__(self) -> None:
+        self.ports = observed(self.ports)
         self.turns = Turns(self.ports.queue)
         self.tally = Tally(self.ports.clock.now())
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from azure.core import exceptions as core
 
+from runyard import telemetry
 from runyard.errors import (
     AuthError,
     ConfigError,
@@ -24,6 +25,7 @@ from runyard.errors import (
     ThrottledError,
     TransientError,
 )
+from runyard.telemetry import instruments
 
 Make = Callable[[str, float | None], RunyardError]
 
@@ -119,7 +121,10 @@ def translate(error: BaseException, what: str, by_type: Mapping[type[BaseExcepti
     code = code_of(error)
     status = getattr(error, "status_code", None)
     make = BY_CODE.get(code) or (BY_STATUS.get(status) if isinstance(status, int) else None) or _of_type(error, by_type)
-    return make(f"{what}: {_said(error, code)}", retry_after(error))
+    made = make(f"{what}: {_said(error, code)}", retry_after(error))
+    if isinstance(made, ThrottledError):
+        telemetry.measure(instruments.THROTTLED, 1, {"error.type": code or str(status or type(error).__name__)})
+    return made
 
 
 def code_of(error: BaseException) -> str:
