@@ -27,6 +27,7 @@ from runyard.api import (
     webhooks,
 )
 from runyard.api.guard import Guard
+from runyard.api.traced import Traced
 from runyard.services import Services
 
 
@@ -64,4 +65,4 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
         app.include_router(module.router)
     guard = Guard(app, get_token=token, get_entry=lambda: get_services().entry)
     app.state.is_known = guard.is_known
-    return guard
+    return Traced(guard)

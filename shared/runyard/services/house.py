@@ -19,6 +19,7 @@ from runyard.services.check import Check
 from runyard.services.checks import run_checks, supervision
 from runyard.services.entry import Entry
 from runyard.stores.azure.settings import azure_settings, names_azure
+from runyard.stores.observed import observed
 from runyard.targets.registry import cloud_kinds, known_kinds
 
 
@@ -47,6 +48,7 @@ class Services:
     _alarm_log: AlarmLog | None = None
 
     def __post_init__(self) -> None:
+        self.ports = observed(self.ports)
         self.turns = Turns(self.ports.queue)
         self.tally = Tally(self.ports.clock.now())
 

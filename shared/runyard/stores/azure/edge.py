@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from azure.core import exceptions as core
 
+from runyard import telemetry
 from runyard.errors import (
     AuthError,
     ConfigError,
@@ -24,6 +25,7 @@ from runyard.errors import (
     ThrottledError,
     TransientError,
 )
+from runyard.telemetry import instruments
 
 Make = Callable[[str, float | None], RunyardError]
 
@@ -121,6 +123,8 @@ def translate(error: BaseException, what: str, by_type: Mapping[type[BaseExcepti
     make = BY_CODE.get(code) or (BY_STATUS.get(status) if isinstance(status, int) else None) or _of_type(error, by_type)
     made = make(f"{what}: {_said(error, code)}", retry_after(error))
     made.of_store = True
+    if isinstance(made, ThrottledError):
+        telemetry.measure(instruments.THROTTLED, 1, {"error.type": code or str(status or type(error).__name__)})
     return made
 
 
