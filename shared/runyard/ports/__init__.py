@@ -11,7 +11,7 @@ from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.courier import Courier, Parcel, Receipt
 from runyard.ports.deliveries import Delivery, DeliveryStore, Try
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
-from runyard.ports.kept import kept_of, user_secret
+from runyard.ports.kept import kept_of, secrets_for, user_secret
 from runyard.ports.marks import MarkStore, StartMark
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
@@ -82,5 +82,6 @@ __all__ = [
     "WebhookSecret",
     "WebhookStore",
     "kept_of",
+    "secrets_for",
     "user_secret",
 ]
