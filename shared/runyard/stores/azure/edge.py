@@ -123,9 +123,10 @@ def translate(error: BaseException, what: str, by_type: Mapping[type[BaseExcepti
 
 
 def code_of(error: BaseException) -> str:
-    """The service's own code; the SDKs give an enumeration's member, a text or nothing."""
+    """The service's own code; the SDKs give an enumeration's member, a text or nothing, where the answer's header has it."""
     code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+    return str(getattr(code, "value", code) or headers.get("x-ms-error-code") or "")
 
 
 def _of_type(error: BaseException, by_type: Mapping[type[BaseException], Make]) -> Make:
@@ -141,8 +142,13 @@ def _said(error: BaseException, code: str) -> str:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that the service asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ms-retry-after-ms``."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    """Seconds that the service asks to wait, in the answer that made the error."""
+    return seconds_to_wait(getattr(error, "response", None))
+
+
+def seconds_to_wait(response: object) -> float | None:
+    """Seconds that an answer asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ms-retry-after-ms``."""
+    headers: Any = getattr(response, "headers", None)
     if headers is None:
         return None
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
