@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from runyard.api import (
+    attempt_blobs,
+    attempts,
     computes,
     deliveries,
     drain,
@@ -59,6 +61,8 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
         subscriptions,
         queues,
         secrets,
+        attempts,
+        attempt_blobs,
         service,
         page,
     ):
