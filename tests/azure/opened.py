@@ -44,11 +44,11 @@ def in_memory(monkeypatch: pytest.MonkeyPatch, clock: ManualClock | None = None)
     monkeypatch.setattr(wiring, "AzureStores", stores)
 
 
-def opened(monkeypatch: pytest.MonkeyPatch, clock: ManualClock | None = None, **settings: str) -> Services:
-    """Services as an app in Azure opens them."""
-    clock = clock or ManualClock()
+def opened(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str] | None = None) -> Services:
+    """Services as an app in Azure opens them, with these settings beside the usual ones."""
+    clock = ManualClock()
     in_memory(monkeypatch, clock)
-    return open_azure(azure_settings({**SETTINGS, **settings}), clock)
+    return open_azure(azure_settings({**SETTINGS, **(settings or {})}), clock)
 
 
 def set_environment(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str] = SETTINGS) -> None:

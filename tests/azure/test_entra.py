@@ -169,7 +169,7 @@ def test_a_new_key_is_found_and_invented_ones_do_not_have_the_directory_asked(
     directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(entra.time, "monotonic", lambda: now)
+    monkeypatch.setattr("runyard.stores.azure.entra.time.monotonic", lambda: now)
     tokens = EntraTokens(directory.settings())
     tokens.check(directory.token(), API)
     directory.add_key("k2")
@@ -188,7 +188,7 @@ def test_a_new_key_is_found_and_invented_ones_do_not_have_the_directory_asked(
 
 def test_keys_at_hand_count_while_the_directory_is_down(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(entra.time, "monotonic", lambda: now)
+    monkeypatch.setattr("runyard.stores.azure.entra.time.monotonic", lambda: now)
     tokens = EntraTokens(directory.settings())
     tokens.check(directory.token(), API)
     directory.down = True
@@ -227,7 +227,8 @@ def http_client(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> Iterat
         "Runyard__entraSenders": EVENT_GRID,
         "Runyard__entraAuthority": directory.authority,
     }
-    services = opened(monkeypatch, **settings)
+    services = opened(monkeypatch, settings)
+    services.ports.blobs.put("snapshots", "a.zip", b"a zip")
     transport = InProcessTransport(create_app(lambda: services))
     with httpx.Client(transport=transport, base_url="https://yard.azurewebsites.net") as http:
         yield http
