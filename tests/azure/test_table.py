@@ -1,6 +1,8 @@
-"""The table operations that the stores are made of, against Azurite."""
+"""The table operations that the stores are made of, against Azurite and against the tables in memory that stand in for it."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import pytest
 
@@ -9,10 +11,13 @@ from runyard.stores.azure.clients import Clients
 from runyard.stores.azure.settings import AzureSettings
 from runyard.stores.azure.table import Op, Table, TransactionConflictError, packed, unpacked
 from tests.standins.azurite import azurite
+from tests.standins.tables import MemoryTables
 
 
-@pytest.fixture
-def table() -> Table:
+@pytest.fixture(params=["azurite", "memory"])
+def table(request: pytest.FixtureRequest) -> Table:
+    if request.param == "memory":
+        return cast("Table", MemoryTables().table("things"))
     clients = Clients(AzureSettings(storage_connection=azurite().account().connection))
     clients.tables.create_table("things")
     return Table(clients.tables.get_table_client("things"))
@@ -66,6 +71,17 @@ def test_a_query_gives_a_range_in_order_and_no_more_than_asked(table: Table) -> 
     assert [each.key for each in table.query("p", most=2)] == ["r|1", "w|1"]
     assert [each.key for each in table.query("p", where="n eq @n", parameters={"n": 1})] == ["r|1", "w|1", "x|1"]
     assert [each.key for each in table.scan("n gt @n", parameters={"n": 1})] == ["w|2", "w|3"]
+    assert [each.key for each in table.query("p", where="n gt @n and not ( n eq 3 )", parameters={"n": 1})] == ["w|2"]
+    assert [each.key for each in table.query("p", where="n eq 3 or RowKey eq 'r|1'")] == ["r|1", "w|3"]
+    assert list(table.query("p", where="missing ne 1")) == []
+    assert [each.row for each in table.query("p", low="x|", select=["n"])] == [{"n": 1}]
+
+
+def test_a_query_goes_on_beyond_a_page(table: Table) -> None:
+    for start in range(0, 1100, 100):
+        table.transact([Op(kind="create", row=row(f"{number:05}")) for number in range(start, start + 100)])
+    assert [int(each.key) for each in table.query("p")] == list(range(1100))
+    assert [int(each.key) for each in table.query("p", low="00050", most=1020)] == list(range(50, 1070))
 
 
 def test_a_transaction_is_all_or_nothing_and_says_which_operation_refused(table: Table) -> None:

@@ -122,6 +122,7 @@ def live(
     *,
     known_beforehand: bool,
     verdict: Callable[[Life], object] | None = None,
+    form: type[Life] | None = None,
 ) -> Life:
     """Lead one life, killed at ``crash_at``, and check it."""
     clock = ManualClock(start=1_000_000_000.0)
@@ -130,7 +131,7 @@ def live(
     world = make(clock, target)
     plot.prepare(world.open())
     clock.advance(60)
-    life = Life(plot, world, Steps(inner=world.open(), crash_at=crash_at), clock, target)
+    life = (form or Life)(plot, world, Steps(inner=world.open(), crash_at=crash_at), clock, target)
     try:
         life.lead()
         (verdict or check)(life)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from runyard.ports import Ports
 from runyard.reconcile import recover
@@ -73,5 +74,20 @@ class EmbeddedWorld:
             self._stores = None
 
 
-World = MemoryWorld | EmbeddedWorld
+class World(Protocol):
+    """What survives a kill."""
+
+    def open(self) -> Ports:
+        """The ports of a program that begins."""
+        ...
+
+    def take_over(self, ports: Ports) -> None:
+        """What a program does first whose predecessor was killed."""
+        ...
+
+    def close(self) -> None:
+        """The end of the world."""
+        ...
+
+
 MakeWorld = Callable[[ManualClock, ScriptedTarget], World]

@@ -4,7 +4,7 @@ An adapter needs no inheritance: it has the methods. One contract suite per port
 every adapter. Everything is synchronous.
 """
 
-from runyard.ports.blobs import BlobInfo, BlobReader, BlobStore
+from runyard.ports.blobs import BlobInfo, BlobReader, BlobStore, LinkUse
 from runyard.ports.bundle import Ports
 from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute, ComputeStore
@@ -54,6 +54,7 @@ __all__ = [
     "Gates",
     "Identities",
     "Job",
+    "LinkUse",
     "LogChunk",
     "MarkStore",
     "Message",
