@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runyard.ports import Clock, Ports
 from runyard.services import Services, open_azure
 from runyard.services import azure as wiring
 from runyard.stores.azure.settings import AzureSettings, azure_settings
@@ -34,14 +35,15 @@ STORES = (
 )
 
 
-def in_memory(monkeypatch: pytest.MonkeyPatch, clock: ManualClock | None = None) -> None:
-    """Have ``open_azure`` find the stores in memory."""
+def in_memory(monkeypatch: pytest.MonkeyPatch, clock: Clock | None = None) -> Ports:
+    """Have ``open_azure`` find the stores in memory; returns them."""
     ports = memory_ports(OnlyTargets(), clock=clock)
 
     def stores(settings: AzureSettings, clock: object) -> Any:
-        return SimpleNamespace(**{name: getattr(ports, name) for name in STORES}, close=lambda: None, settings=settings)
+        return SimpleNamespace(**{name: getattr(ports, name) for name in STORES}, close=lambda: None, make=lambda: None)
 
     monkeypatch.setattr(wiring, "AzureStores", stores)
+    return ports
 
 
 def opened(monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str] | None = None) -> Services:

@@ -167,7 +167,7 @@ class Worker:
     def stop(self) -> None:
         """Forget the app, once it has been told of the end on the loop on which it began."""
         app = getattr(sys.modules.get("function_app"), "app", None)
-        if app is not None and app.startup_task_done:
+        if app is not None and getattr(app, "startup_task_done", False):
             self.loop.run_until_complete(app.middleware.notify_shutdown())
             app.startup_task_done = False
         threadpool.stop_threadpool_executor()

@@ -59,6 +59,12 @@ def up(
         typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time between scans of a drop folder that is shared."),
     ] = 1.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
+    azure: Annotated[
+        bool,
+        typer.Option(
+            "--azure", help="With Azure's stores, as the environment or ./local.settings.json says. To develop."
+        ),
+    ] = False,
 ) -> None:
     """Serve a root on this machine, until interrupted.
 
@@ -67,15 +73,15 @@ def up(
     if ingest not in {"new", "existing"}:
         raise typer.BadParameter(f"--ingest is new or existing, and not {ingest[:30]!r}")
     folder = root_of(root)
-    with hosting(
-        folder,
-        port=port,
-        console=print,
-        folder_rules=FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval),
-    ) as (host, services):
+    rules = FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval)
+    from runyard.cli.up_azure import hosting_azure  # noqa: PLC0415 - no more than its imports
+
+    hosts = hosting_azure if azure else hosting
+    drops = "container snapshots: " if azure else f"{folder}/snapshots/"
+    with hosts(folder, port=port, console=print, folder_rules=rules) as (host, services):
         code = services.one_time_code or ""
         print(f"root    {folder}")
-        print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
+        print(f"drop    {drops}EXPERIMENT/NAME.zip")
         print(f"open    {host.url}/?token={quote(code)}  (works once)")
         print("stop    Ctrl-C; what runs goes on", flush=True)
         if services.drain_ended:
@@ -105,8 +111,7 @@ def hosting(
     except BaseException:
         lock.release()
         raise
-    services.token = secrets.token_urlsafe(32)
-    services.one_time_code = secrets.token_urlsafe(24)
+    lock_up(services)
     install(services)
 
     def known(container: str, name: str, etag: str, modified: float) -> bool:
@@ -124,7 +129,7 @@ def hosting(
         console=console,
         version=own_version(),
     )
-    host = Host(services.ports, folder, services.token, options=options, lock=lock)
+    host = Host(services.ports, folder, services.token or "", options=options, lock=lock)
     try:
         services.take_over()
         host.start()
@@ -133,6 +138,12 @@ def hosting(
         host.stop()
         install(None)
         services.close()
+
+
+def lock_up(services: Services) -> None:
+    """Let in who was given the link, or reads the root."""
+    services.token = secrets.token_urlsafe(32)
+    services.one_time_code = secrets.token_urlsafe(24)
 
 
 def next_step(folder: Path) -> None:
