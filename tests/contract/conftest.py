@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -47,6 +48,7 @@ from runyard.testing import (
     memory_ports,
 )
 from tests.standins.azurite import azurite
+from tests.standins.broker import shared_queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,11 @@ class Azure:
 
     def __init__(self, stores: AzureStores) -> None:
         self._stores = stores
+
+    @cached_property
+    def queue(self) -> Queue:
+        """On the broker; its connections are the tests' in common."""
+        return shared_queue(self._stores.clock)
 
     def __getattr__(self, port: str) -> object:
         try:

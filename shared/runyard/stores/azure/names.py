@@ -39,5 +39,22 @@ TABLES: Final = (
     DELIVERIES,
 )
 
+SUBMISSIONS: Final = "submissions"
+WATCH: Final = "watch"
+FINISHED: Final = "finished"
+NOTIFY: Final = "notify"
+DEAD_LETTERS: Final = "deadletters"
+"""Where the dead letters of all other queues are forwarded to."""
+BURIED: Final = "buried"
+QUEUES: Final = (SUBMISSIONS, WATCH, FINISHED, NOTIFY, DEAD_LETTERS, BURIED)
+"""The queues that there are beside one for each kind of compute, :func:`dispatch_queue`.
+Names: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftservicebus"""
+
+
+def dispatch_queue(kind: str) -> str:
+    """The queue of a kind of compute."""
+    return f"dispatch-{kind}"
+
+
 CONTAINERS: Final = ("snapshots", "runs", "uploads", "registers", "eventgrid-deadletters")
 """Where snapshots are dropped, what runs leave, what the API took, start registers, and events that Event Grid could not deliver."""
