@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 JOBS ?= 3
-ALONE := crash powerloss containers targets/test_local_keeper.py
+ALONE := crash powerloss containers worker targets/test_local_keeper.py
 
-.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite infra-check clean
+.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite infra-check worker worker-tests clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
@@ -74,6 +74,18 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev --group examples
 	@touch $@
+
+PYTHON313 ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
+	"$$p" -c 'import venv' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+worker:  ## the app in Microsoft's own worker library, as Azure loads and calls it; needs Python 3.13
+	@if [ -n "$(PYTHON313)" ]; then $(MAKE) --no-print-directory worker-tests VENV=.venv-3.13 PYTHON="$(PYTHON313)"; else \
+	echo "the worker suite was not run: it needs Python 3.13 with venv, and none was found; set PYTHON313=/path/to/python"; \
+	[ -z "$${CI:-}" ]; fi
+
+worker-tests: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group worker
+	$(BIN)/python -m pytest -q tests/worker
 
 azurite: .azurite/node_modules/azurite/package.json  ## the emulator of Azure Storage, for the tests that need it (Node.js)
 

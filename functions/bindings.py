@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import azure.functions as func
 
 from runyard.dispatch.patience import DESCRIPTION, REASON, SOURCE, enqueued_of
+from runyard.errors import EventError
 from runyard.ports import Message
 from runyard.services import current
 
@@ -43,12 +44,16 @@ def enqueued_at(message: func.ServiceBusMessage, properties: Mapping[str, str]) 
     return sent.timestamp() if sent is not None else current().ports.clock.now()
 
 
-def event_of(event: func.EventGridEvent) -> dict[str, object]:
-    """An event in the Event Grid schema."""
-    return {
-        "id": event.id,
-        "eventType": event.event_type,
-        "subject": event.subject,
-        "eventTime": event.event_time,
-        "data": event.get_json(),
-    }
+def event_of(event: func.EventGridEvent | func.CloudEvent) -> dict[str, object]:
+    """An event, in the schema in which its subscription delivers: the worker makes either object of it.
+
+    Raises:
+        EventError: if it is of neither schema. Event Grid then tries again, and keeps it as a dead letter.
+    """
+    if isinstance(event, func.CloudEvent):
+        said = {"type": event.type, "time": event.time, "source": event.source}
+    else:
+        said = {"eventType": event.event_type, "eventTime": event.event_time, "topic": event.topic}
+    if not isinstance(said.get("type") or said.get("eventType"), str):
+        raise EventError("the event has no type: it is neither in Event Grid's schema nor a CloudEvent")
+    return {"id": event.id, "subject": event.subject, "data": event.get_json(), **said}

@@ -23,7 +23,7 @@ from runyard.events.blob import BlobDrop, experiment_of
 from runyard.events.submission import Submission, SubmissionEvent, parse_submission
 from runyard.ports import Ports
 from runyard.runs.failures import failure
-from runyard.runs.identity import identity, run_id
+from runyard.runs.identity import identity, plain_etag, run_id
 from runyard.runs.model import Origin, Run
 from runyard.runs.moves import Move, birth, transition
 from runyard.runs.states import State
@@ -52,7 +52,7 @@ def accept(ports: Ports, body: bytes, *, message_id: str, enqueued: float) -> Ru
 
 def blob_identity(drop: BlobDrop) -> str:
     """The identity of a blob event: the same for the event, its repetitions and the sweep."""
-    return identity(f"{drop.container}/{drop.name}", drop.etag)
+    return identity(f"{drop.container}/{drop.name}", plain_etag(drop.etag))
 
 
 def _accept_blob(ports: Ports, drop: BlobDrop, source: str) -> Run:

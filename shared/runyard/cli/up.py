@@ -68,6 +68,12 @@ def up(
             "--log", metavar="lines|json", envvar="RUNYARD_LOG", help="json: each record as a JSON object on a line."
         ),
     ] = "lines",
+    azure: Annotated[
+        bool,
+        typer.Option(
+            "--azure", help="With Azure's stores, as the environment or ./local.settings.json says. To develop."
+        ),
+    ] = False,
 ) -> None:
     """Serve a root on this machine, until interrupted.
 
@@ -78,21 +84,26 @@ def up(
     if log not in {"lines", "json"}:
         raise typer.BadParameter(f"--log is lines or json, and not {log[:30]!r}")
     folder = root_of(root)
-    with hosting(
+    rules = FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval)
+    from runyard.cli.up_azure import hosting_azure  # noqa: PLC0415 - no more than its imports
+
+    hosts = hosting_azure if azure else hosting
+    with hosts(
         folder,
         port=port,
         console=partial(print, flush=True) if log == "json" else print,
         json_lines=log == "json",
-        folder_rules=FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval),
+        folder_rules=rules,
     ) as (host, services):
-        _greet(folder, host, services, file=sys.stderr if log == "json" else sys.stdout)
+        drops = "container snapshots: " if azure else f"{folder}/snapshots/"
+        _greet(folder, drops, host, services, file=sys.stderr if log == "json" else sys.stdout)
         host.run_forever()
 
 
-def _greet(folder: Path, host: Host, services: Services, file: TextIO) -> None:
+def _greet(folder: Path, drops: str, host: Host, services: Services, file: TextIO) -> None:
     """Say where it is. The link is for whoever started it, and not for who collects the log."""
     print(f"root    {folder}", file=file)
-    print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip", file=file)
+    print(f"drop    {drops}EXPERIMENT/NAME.zip", file=file)
     print(f"open    {host.url}/?token={quote(services.one_time_code or '')}  (works once)", file=file)
     print("stop    Ctrl-C; what runs goes on", file=file, flush=True)
     if services.drain_ended:
@@ -128,8 +139,7 @@ def hosting(
         telemetry.stop()
         lock.release()
         raise
-    services.token = secrets.token_urlsafe(32)
-    services.one_time_code = secrets.token_urlsafe(24)
+    lock_up(services)
     install(services)
 
     def known(container: str, name: str, etag: str, modified: float) -> bool:
@@ -148,7 +158,7 @@ def hosting(
         json_lines=json_lines,
         version=own_version(),
     )
-    host = Host(services.ports, folder, services.token, options=options, lock=lock)
+    host = Host(services.ports, folder, services.token or "", options=options, lock=lock)
     try:
         services.take_over()
         host.start()
@@ -158,6 +168,12 @@ def hosting(
         install(None)
         services.close()
         telemetry.stop()
+
+
+def lock_up(services: Services) -> None:
+    """Let in who was given the link, or reads the root."""
+    services.token = secrets.token_urlsafe(32)
+    services.one_time_code = secrets.token_urlsafe(24)
 
 
 def next_step(folder: Path) -> None:

@@ -12,8 +12,8 @@ from runyard.stores.courier import HttpCourier
 from runyard.targets.registry import Registry, cloud_paths
 
 
-def open_azure(settings: AzureSettings, clock: Clock | None = None) -> Services:
-    """Open the stores in Azure; nothing is connected to before it is used.
+def open_azure(settings: AzureSettings, clock: Clock | None = None, *, make: bool = False) -> Services:
+    """Open the stores in Azure; nothing is connected to before it is used, unless ``make`` asks for tables and containers.
 
     There is no compute of kind ``local``, and none is made: scripts do not run inside the Functions app.
 
@@ -22,6 +22,8 @@ def open_azure(settings: AzureSettings, clock: Clock | None = None) -> Services:
     """
     clock = clock or SystemClock()
     stores = AzureStores(settings, clock)
+    if make:
+        stores.make()
     identities = _identities(settings)
     targets = Registry(
         TargetContext(blobs=stores.blobs, secrets=stores.secrets, clock=clock, tell=teller(stores.queue)), cloud_paths()
