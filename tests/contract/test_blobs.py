@@ -7,7 +7,7 @@ import io
 import pytest
 
 from runyard.errors import ConfigError, ConflictError, NotFoundError, SnapshotError
-from runyard.ports import BlobStore
+from runyard.ports import BlobStore, LinkUse
 from runyard.ports.blobs import BlobInfo
 from tests.contract.samples import at_once
 
@@ -271,3 +271,9 @@ def test_a_link_is_a_url_or_nothing(blobs: BlobStore) -> None:
     blobs.put("runs", "a", b"")
     link = blobs.link("runs", "a", seconds=60)
     assert link is None or link.startswith(("https://", "http://127.0.0.1:"))
+
+
+def test_a_link_is_for_one_use(blobs: BlobStore) -> None:
+    uses: list[LinkUse] = ["read", "create", "replace", "append"]
+    links = {blobs.link("runs", "a", seconds=60, use=use) for use in uses}
+    assert links == {None} or len(links) == len(uses)

@@ -1,10 +1,9 @@
 """Files that grow while the script runs, sent on by offset: the logs and the metrics."""
 
-import math
 import os
 import threading
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List
 
 from ..plain import NO_FILE, open_plain
 from .blobs import APPENDED, Blobs
@@ -121,8 +120,3 @@ class Following:
 def pause(elapsed: float) -> float:
     """Seconds between two rounds, so long after the first."""
     return 1.0 + elapsed / _STRETCH
-
-
-def rounds(elapsed: float) -> Tuple[int, float]:
-    """About how many rounds there are in so many seconds, and the last pause: for the docs and a test."""
-    return math.ceil(_STRETCH * math.log1p(elapsed / _STRETCH)), pause(elapsed)

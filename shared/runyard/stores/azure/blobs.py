@@ -11,7 +11,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from runyard.errors import ConflictError, NotFoundError
-from runyard.ports.blobs import BlobInfo, BlobReader
+from runyard.ports.blobs import BlobInfo, BlobReader, LinkUse
 from runyard.stores.azure.blob_append import APPEND, Appends
 from runyard.stores.azure.blob_calls import (
     Place,
@@ -29,7 +29,7 @@ from runyard.stores.azure.blob_calls import (
 from runyard.stores.azure.blob_parts import Parts
 from runyard.stores.azure.blob_put import put
 from runyard.stores.azure.edge import code_of, translate
-from runyard.stores.azure.links import Links
+from runyard.stores.azure.links import PERMISSIONS_OF, Links
 from runyard.stores.names import check_container
 
 PIECE: Final = 1 << 20
@@ -123,10 +123,10 @@ class AzureBlobs:
             return False
         return True
 
-    def link(self, container: str, name: str, *, seconds: float) -> str | None:
-        """A URL that serves the blob for a short time without credentials, as an attachment."""
+    def link(self, container: str, name: str, *, seconds: float, use: LinkUse = "read") -> str | None:
+        """A URL that serves the blob for a short time without credentials, as an attachment; or takes it. See the port."""
         where = place(container, name)
-        return self._links.signed_link(where.container, where.name, {"read"}, seconds)
+        return self._links.signed_link(where.container, where.name, PERMISSIONS_OF[use], seconds)
 
     def stream(self, container: str, name: str, *, offset: int = 0) -> Iterator[bytes]:
         """The bytes from ``offset`` on, in pieces of at most 1 MiB; see the port.

@@ -8,12 +8,14 @@ https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from runyard.errors import ConfigError
+from runyard.ports.blobs import LinkUse
 from runyard.ports.clock import Clock
 from runyard.stores.azure.edge import translated
 
@@ -25,6 +27,14 @@ PERMISSIONS: Final = frozenset({"read", "create", "write", "add"})
 
 https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas#specify-permissions
 """
+PERMISSIONS_OF: Final[Mapping[LinkUse, AbstractSet[str]]] = {
+    "read": frozenset({"read"}),
+    "create": frozenset({"create", "read"}),
+    "replace": frozenset({"create", "write"}),
+    "append": frozenset({"create", "add", "read"}),
+}
+"""What each use of a link needs. ``create`` alone overwrites nothing: the service answers 403 ``UnauthorizedBlobOverwrite``, whatever
+conditions a client leaves out. Blocks (Put Block, Put Block List) need ``write``."""
 LONGEST: Final = 12 * 3600.0
 """Seconds that a link may live."""
 KEY_LIFE: Final = LONGEST + 4 * 3600.0
