@@ -16,6 +16,7 @@ from runyard.stores.azure.settings import AzureSettings
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableServiceClient
+    from azure.keyvault.secrets import SecretClient
     from azure.storage.blob import BlobServiceClient
 
 RETRIES: Final[Mapping[str, Any]] = {
@@ -69,6 +70,14 @@ class Clients:
             return BlobServiceClient.from_connection_string(self.settings.storage_connection, **options)
         return BlobServiceClient(self.settings.blob_uri, credential=self.credential, **options)
 
+    @cached_property
+    def vault(self) -> SecretClient:
+        """Key Vault's secrets."""
+        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
+
+        options = {**RETRIES, **TIMEOUTS, **self._policies("vault")}
+        return SecretClient(self.settings.vault_uri, self.credential, **options)
+
     def _policies(self, service: str) -> dict[str, Any]:
         """What counts requests, each sending of a retried one too."""
         if self._sent is None:
@@ -79,6 +88,6 @@ class Clients:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("tables", "blobs", "credential"):
+        for name in ("tables", "blobs", "vault", "credential"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()
