@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableServiceClient
     from azure.servicebus import ServiceBusClient
+    from azure.keyvault.secrets import SecretClient
     from azure.storage.blob import BlobServiceClient
 
     from runyard.stores.azure.bus import Bus
@@ -90,6 +91,14 @@ class Clients:
             )
         return ServiceBusClient(self.settings.namespace, self.credential, try_timeout=TRY_SECONDS, **BUS_RETRIES)
 
+    @cached_property
+    def vault(self) -> SecretClient:
+        """Key Vault's secrets."""
+        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
+
+        options = {**RETRIES, **TIMEOUTS, **self._policies("vault")}
+        return SecretClient(self.settings.vault_uri, self.credential, **options)
+
     def _policies(self, service: str) -> dict[str, Any]:
         """What counts requests, each sending of a retried one too."""
         if self._sent is None:
@@ -100,6 +109,6 @@ class Clients:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("tables", "blobs", "bus", "credential"):
+        for name in ("tables", "blobs", "bus", "vault", "credential"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()

@@ -150,7 +150,14 @@ class AzureStores:
     @cached_property
     def secrets(self) -> Secrets:
         """Key Vault, or a folder for development."""
-        raise UnsupportedError("secrets are not kept in Azure yet")
+        if self.settings.secrets_folder is not None:
+            from runyard.stores.embedded.secrets import FolderSecrets  # noqa: PLC0415
+
+            self.settings.secrets_folder.parent.mkdir(parents=True, exist_ok=True)
+            return FolderSecrets(self.settings.secrets_folder)
+        from runyard.stores.azure.vault import VaultSecrets  # noqa: PLC0415
+
+        return VaultSecrets(self.clients.vault, self.clock)
 
     def close(self) -> None:
         """Close every connection; repeatable."""
