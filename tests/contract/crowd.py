@@ -9,8 +9,8 @@ from runyard.stores.azure.gate_rows import by_key, entry_row, listing
 from runyard.stores.azure.gates import AzureGates
 from runyard.stores.azure.table import Op
 
-TOGETHER = 50
-"""Runs of one transaction: each is two rows."""
+TOGETHER = 33
+"""Runs of one transaction: each is two or three rows."""
 
 
 def crowd(gates: Gates, compute: str, entries: Sequence[Waiting]) -> None:

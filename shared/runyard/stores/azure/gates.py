@@ -273,7 +273,7 @@ class AzureGates:
             turned = self._swaps.swap(compute, plan)
         except NoGateError:
             return None
-        self._mine.advanced = compute
+        self._mine.advanced = compute if turned is not None else None
         return turned
 
     def disarm(self, compute: str, generation: int) -> bool:
