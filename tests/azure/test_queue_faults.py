@@ -181,6 +181,19 @@ def test_a_wait_ends_as_a_message_comes(line: Line) -> None:
     assert taken(line, "p") == [b"x"]
 
 
+@pytest.mark.parametrize("fault", [None, faults.TEAR_BEFORE], ids=["well", "torn"])
+def test_what_came_and_was_not_received_is_given_back_at_the_end(line: Line, fault: str | None) -> None:
+    line.queue.send("p", b"x")
+    clients = Clients(AzureSettings(bus_connection=line.bench.connection))
+    waiting = AzureQueue(clients.bus, ManualClock())
+    assert list(waiting.wait(["p"], DEADLINE)) == ["p"]
+    assert list(line.queue.receive("p", most=1, lock=60)) == []
+    if fault is not None:
+        line.bench.faults.order(fault, "p")
+    clients.close()
+    assert taken(line, "p") == [b"x"]
+
+
 def test_who_only_looks_holds_no_message(line: Line) -> None:
     line.queue.send("q", b"x")
     assert list(line.queue.wait(["q"], 0.0)) == ["q"]
