@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.standins.broker.running import Bench, Broker, broker
+from tests.standins.broker.running import Bench, Broker, broker, leaks_sockets
 from tests.standins.broker.sharing import shared_queue
 
-__all__ = ["Bench", "Broker", "broker", "shared_queue"]
+__all__ = ["Bench", "Broker", "broker", "leaks_sockets", "shared_queue"]

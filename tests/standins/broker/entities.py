@@ -59,7 +59,7 @@ class Stored:
     """Deliveries that came to nothing."""
     token: uuid.UUID | None = None
     locked_until: float = 0.0
-    owner: object = None
+    owner: str = ""
     """The link that holds the lock."""
 
 
@@ -91,7 +91,7 @@ class Entity:
         self._keep(stored)
         return stored
 
-    def receive(self, owner: object) -> Stored | None:
+    def receive(self, owner: str) -> Stored | None:
         """Lock the message that is there for longest."""
         self.settle_time()
         while self._ready:
@@ -171,11 +171,11 @@ class Entity:
         for sequence in sorted(number for number in self.messages if number >= first)[:most]:
             yield self.messages[sequence]
 
-    def drop_locks(self, owner: object) -> None:
+    def drop_locks(self, owner: str) -> None:
         """The link or the connection that held them is gone."""
         for token in list(self._locked):
             stored = self.messages[self._locked[token]]
-            if stored.owner is owner:
+            if stored.owner == owner:
                 self.abandon(stored)
 
     def settle_time(self) -> None:
@@ -222,7 +222,7 @@ class Entity:
     def _forget_lock(self, stored: Stored) -> None:
         if stored.token is not None:
             self._locked.pop(stored.token, None)
-        stored.token, stored.owner, stored.locked_until = None, None, 0.0
+        stored.token, stored.owner, stored.locked_until = None, "", 0.0
 
 
 @dataclass

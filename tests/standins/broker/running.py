@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 READY = 10.0
 
+leaks_sockets = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"
+)
+"""For tests that tear connections: the SDK leaves the socket of a torn one to the garbage collector. Collect it there too."""
+
 
 class Bench:
     """A namespace as a test sees it."""

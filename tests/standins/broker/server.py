@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Final, cast
 
-from proton import Condition, Delivery, Handler, Link, Message, Terminus
+from proton import Condition, Delivery, Handler, Link, Message, Terminus, symbol
 from proton.reactor import Container
 
 from tests.standins.broker import faults as fault
@@ -354,7 +354,10 @@ def _accept(delivery: Delivery) -> None:
 
 
 def _refuse(delivery: Delivery, refused: RefusedError) -> None:
-    delivery.local.condition = Condition(refused.condition, refused.description)
+    # The client reads all three fields of an error, and proton leaves out those that are empty at the end.
+    delivery.local.condition = Condition(
+        refused.condition, refused.description, {symbol("com.microsoft:tracking-id"): "0"}
+    )
     delivery.update(Delivery.REJECTED)
     delivery.settle()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from runyard.ports.clock import Clock
 from runyard.ports.queue import DEAD_LETTERS
+from runyard.stores.azure.lane import LOOK
 from tests.standins.broker.running import Bench, broker
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _forget(bus: Bus, name: str) -> None:
     """Take what was on its way to the receiver, of messages that are no more."""
     lane = bus.lane(name)
     with lane._use("clearing") as receiver:
-        while receiver.receive_messages(500, max_wait_time=0.001):
+        while receiver.receive_messages(500, max_wait_time=LOOK):
             pass
         lane._held.clear()
         lane._come.clear()

@@ -25,6 +25,7 @@ from runyard.errors import (
     ThrottledError,
     TransientError,
 )
+from runyard.stores.azure import edge_codes
 from runyard.telemetry import instruments
 
 Make = Callable[[str, float | None], RunyardError]
@@ -66,6 +67,13 @@ BY_STATUS: Final[Mapping[int, Make]] = {
 """What an HTTP status means where the service gives no code that says more."""
 
 BY_CODE: Final[Mapping[str, Make]] = {
+    **dict.fromkeys(edge_codes.NOT_FOUND, _plain(NotFoundError)),
+    **dict.fromkeys(edge_codes.CONFLICT, _plain(ConflictError)),
+    **dict.fromkeys(edge_codes.AUTH, _plain(AuthError)),
+    **dict.fromkeys(edge_codes.PASSING, _plain(TransientError)),
+    **dict.fromkeys(edge_codes.THROTTLED, _throttled),
+    **dict.fromkeys(edge_codes.FULL, _plain(StorageFullError)),
+    **dict.fromkeys(edge_codes.CONFIG, _plain(ConfigError)),
     "AccountBeingCreated": _plain(TransientError),
     "AccountIsDisabled": _plain(AuthError),
     "OperationTimedOut": _plain(TransientError),
@@ -93,6 +101,12 @@ BY_TYPE: Final[Mapping[type[BaseException], Make]] = {
     core.IncompleteReadError: _plain(TransientError),
     core.DecodeError: _plain(TransientError),
     core.TooManyRedirectsError: _plain(ConfigError),
+    core.SerializationError: _plain(ConfigError),
+    core.DeserializationError: _plain(TransientError),
+    core.StreamConsumedError: _plain(TransientError),
+    core.StreamClosedError: _plain(TransientError),
+    core.ResponseNotReadError: _plain(TransientError),
+    core.ODataV4Error: _plain(TransientError),
     core.HttpResponseError: _plain(TransientError),
     core.AzureError: _plain(TransientError),
 }

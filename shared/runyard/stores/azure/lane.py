@@ -112,11 +112,18 @@ class Lane:
             self._closed = True
             self._changed.notify_all()
         with self._turn:
-            if self._sdk is not None:
+            try:
+                self._give_back()
+            except RunyardError as error:  # they come again when their locks end
+                log.info("the queue %s failed: %s", self.name, error.message, extra={"action": "queue.failed"})
+            finally:
+                self._drop()
+
+    def _give_back(self) -> None:
+        if self._sdk is not None:
+            with translated(f"giving back messages of the queue {self.name}"):
                 for message in self._take(len(self._come)):
-                    with translated(f"giving back a message of the queue {self.name}"):
-                        self._sdk.abandon_message(message)
-            self._drop()
+                    self._sdk.abandon_message(message)
 
     @contextmanager
     def _use(self, what: str) -> Iterator[ServiceBusReceiver]:

@@ -246,18 +246,20 @@ class AzureQueue:
                         continue
                     body = message_of(lane.name, letter, self._clock).body
                     self._send(source_of(letter), body, str(letter.message_id), properties_of(letter), 0.0)
-                    self._finish(lane, letter, lambda receiver, held: receiver.complete_message(held))
                     sent += 1
+                    if not self._finish(lane, letter, lambda receiver, held: receiver.complete_message(held)):
+                        return sent  # the next time it is sent again, and so are those that were received with it
         finally:
             for letter in kept:
                 self._finish(lane, letter, lambda receiver, held: receiver.abandon_message(held))
         return sent
 
-    def _finish(self, lane: Lane, letter: ServiceBusReceivedMessage, how: Settle) -> None:
+    def _finish(self, lane: Lane, letter: ServiceBusReceivedMessage, how: Settle) -> bool:
+        """Settle a letter; ``False`` if its lock was lost: it comes again, as after a crash."""
         try:
-            lane.settle(str(letter.lock_token), how)
+            return lane.settle(str(letter.lock_token), how)
         except (LockLostError, TransientError):
-            return  # it comes again, as after a crash
+            return False
 
 
 def _own(properties: Mapping[str, str] | None) -> dict[str | bytes, int | float | bytes | bool | str | UUID]:
