@@ -104,7 +104,7 @@ def test_runs_are_listed_as_a_table_and_as_json(cli: Invoke, served: Served) -> 
     assert "\x1b" not in table
     page = json.loads(cli("runs", "--status", "running", "--json").stdout)
     assert [run["experiment"] for run in page["runs"]] == ["second"]
-    assert DETAILS - {"runDefinition", "logFiles", "queuePosition", "mayStillRun"} == set(page["runs"][0])
+    assert DETAILS - {"runDefinition", "logFiles", "queuePosition", "mayStillRun", "traceId"} == set(page["runs"][0])
     assert "no such runs" in cli("runs", "--experiment", "none").stderr
 
 

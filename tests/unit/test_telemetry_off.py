@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 
 from runyard import telemetry
 from runyard.errors import ConfigError
+from runyard.runs.model import Origin, Run
 from runyard.telemetry.settings import Wanted, wanted
 from runyard.telemetry.traceparent import of_run
 
@@ -151,3 +153,13 @@ def test_the_context_of_a_run_is_the_same_in_every_process() -> None:
     assert of_run("exp_1", sender).startswith(sender[:36])
     assert of_run("exp_1", sender).endswith("-00"), "what was not sampled stays so"
     assert of_run("exp_1", "") != of_run("exp_2", "")
+
+
+def test_a_row_that_was_stored_before_there_were_traces_is_read() -> None:
+    run = Run(
+        id="exp_1", experiment="exp", identity="i", origin=Origin(source="api"), reason="r", since=1.0, created=1.0
+    )
+    stored = msgspec.to_builtins(run)
+    del stored["trace"]
+    assert msgspec.convert(stored, Run) == run
+    assert run.trace == ""

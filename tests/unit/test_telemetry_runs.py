@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -20,6 +20,7 @@ from runyard.ports import Webhook
 from runyard.reconcile import reconcile, redrive
 from runyard.runs.model import Origin, Run
 from runyard.services import install
+from runyard.telemetry.functions import traced
 from runyard.telemetry.traceparent import of_run, span_id, trace_id
 from runyard.testing import ShakyQueue
 from tests.fakes import snapshot
@@ -282,3 +283,39 @@ def test_no_attribute_of_a_metric_names_a_run() -> None:
         for name, series in recorder.points().items():
             for attributes, _ in series:
                 assert run.id not in str(attributes), name
+
+
+@dataclass
+class Brought:
+    """A message as Microsoft's worker may bring it: properties may be bytes."""
+
+    application_properties: dict[str, object]
+    message_id: str = "m-1"
+
+
+@pytest.mark.parametrize("context", [SENDER, SENDER.encode()])
+@pytest.mark.parametrize("joins", [True, False])
+def test_under_a_host_that_traces_its_own_part_both_contexts_count(context: object, joins: bool) -> None:
+    with recording() as recorder:
+        handler = traced("f", queue="q", joins=joins)(lambda message: None)
+        with telemetry.span("invoke"):  # what the worker attaches before it calls
+            handler(message=Brought({"traceparent": context}))
+        made, host = recorder.span("process q"), recorder.span("invoke")
+        (link,) = made.links
+        assert trace_of(made) == (trace_id(SENDER) if joins else trace_of(host))
+        assert f"{link.context.trace_id:032x}" == (trace_of(host) if joins else trace_id(SENDER))
+
+
+def test_a_function_that_fails_is_marked_and_measured_by_the_kind_of_its_error() -> None:
+    def fails(message: Brought) -> None:
+        raise ValueError("canary in the text")
+
+    with recording() as recorder:
+        with pytest.raises(ValueError, match="canary"):
+            traced("f", queue="q")(fails)(Brought({}))
+        span = recorder.span("process q")
+        assert "canary" not in span.to_json()
+        assert span.attributes is not None
+        assert span.attributes["error.type"] == "ValueError"
+        (series,) = recorder.points()["runyard.function.duration"]
+        assert series == ({"faas.name": "f", "error.type": "ValueError"}, 1)

@@ -153,7 +153,8 @@ def _zip() -> bytes:
 def test_application_insights_gets_requests_and_dependencies(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
+    for name in ("STATSBEAT_DISABLED_ALL", "SDKSTATS_DISABLED"):  # what the exporter tells of itself, by itself
+        monkeypatch.setenv(f"APPLICATIONINSIGHTS_{name}", "true")
     key = "00000000-0000-0000-0000-000000000001"
     connection = f"InstrumentationKey={key};IngestionEndpoint={collector.url}/"
     with (

@@ -63,7 +63,8 @@ def _azure(environ: Mapping[str, str]) -> tuple[Any, Any, Any]:
     def maker(name: str) -> Any:
         def make() -> Any:
             try:
-                return getattr(module, name)(connection_string=connection)
+                # No file of its own: what cannot be sent is lost, as with a collector, and lies in no temporary folder.
+                return getattr(module, name)(connection_string=connection, disable_offline_storage=True)
             except ValueError:
                 raise ConfigError(
                     f"{CONNECTION} cannot be read; copy it from the Application Insights resource's overview"
