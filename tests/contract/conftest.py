@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -47,6 +48,7 @@ from runyard.testing import (
     memory_ports,
 )
 from tests.standins.azurite import azurite
+from tests.standins.broker import shared_queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,11 @@ class Azure:
     def __init__(self, stores: AzureStores) -> None:
         self._stores = stores
 
+    @cached_property
+    def queue(self) -> Queue:
+        """On the broker; its connections are the tests' in common."""
+        return shared_queue(self._stores.clock)
+
     def __getattr__(self, port: str) -> object:
         try:
             return getattr(self._stores, port)
@@ -142,6 +149,7 @@ def azure(folder: Path, clock: ManualClock) -> Iterator[Stores]:
     settings = AzureSettings(storage_connection=azurite().account().connection)
     with AzureStores(settings, clock) as stores:
         stores.make()
+        stores.clients.blobs.create_container("my-data2")  # somebody's own
         yield cast("Stores", Azure(stores))
 
 

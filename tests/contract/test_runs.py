@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from runyard.errors import ConfigError, ConflictError, NotFoundError
 from runyard.ports import Query, RunStore
@@ -102,6 +103,33 @@ def test_an_attempt_is_replaced_by_its_newer_row_and_attempts_are_listed_in_orde
         attempt = Attempt(run_id=run.id, number=number, compute="c", name="n", slot=0, claimed=START, exit_code=code)
         run = runs.transition(moved(run, row=attempt))
     assert [(attempt.number, attempt.exit_code) for attempt in runs.attempts(run.id)] == [(1, None), (2, 5)]
+
+
+def test_the_newest_attempt_is_the_one_whose_number_the_run_says(runs: RunStore) -> None:
+    run = born(runs)
+    assert runs.attempt(run) is None
+    first, second = (
+        Attempt(run_id=run.id, number=number, compute="c", name=f"n{number}", slot=0, claimed=START)
+        for number in (1, 2)
+    )
+    run = runs.transition(moved(run, State.QUEUED, State.STARTING, row=first, attempt=1))
+    assert runs.attempt(run) == first
+    run = runs.transition(moved(run))  # a note: the attempt stays as it is
+    assert runs.attempt(run) == first
+    done = replace_struct(first, ended=START + 5)
+    run = runs.transition(moved(run, State.QUEUED, row=done))
+    assert runs.attempt(run) == done
+    run = runs.transition(moved(run, State.STARTING, row=second, attempt=2))
+    assert runs.attempt(run) == second
+    run = runs.transition(moved(run, State.QUEUED, attempt=1))  # the second is undone
+    assert runs.attempt(run) == done
+    stored = runs.get(run.id)
+    assert stored is not None
+    assert runs.attempt(stored) == done
+
+
+def test_a_run_that_is_not_there_has_no_newest_attempt(runs: RunStore) -> None:
+    assert runs.attempt(a_run("nobody", attempt=1)) is None
 
 
 def test_a_transition_from_an_old_version_is_a_conflict_and_writes_nothing(runs: RunStore) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 from urllib.parse import quote
 
 import typer
 
+from runyard import telemetry
 from runyard.cli.context import Root, root_of
 from runyard.cli.outcome import say
 
@@ -59,6 +62,12 @@ def up(
         typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time between scans of a drop folder that is shared."),
     ] = 1.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
+    log: Annotated[
+        str,
+        typer.Option(
+            "--log", metavar="lines|json", envvar="RUNYARD_LOG", help="json: each record as a JSON object on a line."
+        ),
+    ] = "lines",
 ) -> None:
     """Serve a root on this machine, until interrupted.
 
@@ -66,26 +75,38 @@ def up(
     """
     if ingest not in {"new", "existing"}:
         raise typer.BadParameter(f"--ingest is new or existing, and not {ingest[:30]!r}")
+    if log not in {"lines", "json"}:
+        raise typer.BadParameter(f"--log is lines or json, and not {log[:30]!r}")
     folder = root_of(root)
     with hosting(
         folder,
         port=port,
-        console=print,
+        console=partial(print, flush=True) if log == "json" else print,
+        json_lines=log == "json",
         folder_rules=FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval),
     ) as (host, services):
-        code = services.one_time_code or ""
-        print(f"root    {folder}")
-        print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
-        print(f"open    {host.url}/?token={quote(code)}  (works once)")
-        print("stop    Ctrl-C; what runs goes on", flush=True)
-        if services.drain_ended:
-            print("drain   ended: a host that starts takes work again", flush=True)
+        _greet(folder, host, services, file=sys.stderr if log == "json" else sys.stdout)
         host.run_forever()
+
+
+def _greet(folder: Path, host: Host, services: Services, file: TextIO) -> None:
+    """Say where it is. The link is for whoever started it, and not for who collects the log."""
+    print(f"root    {folder}", file=file)
+    print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip", file=file)
+    print(f"open    {host.url}/?token={quote(services.one_time_code or '')}  (works once)", file=file)
+    print("stop    Ctrl-C; what runs goes on", file=file, flush=True)
+    if services.drain_ended:
+        print("drain   ended: a host that starts takes work again", file=file, flush=True)
 
 
 @contextmanager
 def hosting(
-    folder: Path, *, port: int = 0, console: Print | None = None, folder_rules: FolderRules | None = None
+    folder: Path,
+    *,
+    port: int = 0,
+    console: Print | None = None,
+    json_lines: bool = False,
+    folder_rules: FolderRules | None = None,
 ) -> Iterator[tuple[Host, Services]]:
     """Play host for a root until the end of the block; jobs go on after that.
 
@@ -101,8 +122,10 @@ def hosting(
     lock = HostLock(folder)
     lock.acquire()  # before the stores: two hosts on one root would both free locks
     try:
+        telemetry.start(system="runyard")
         services = open_embedded(folder)
     except BaseException:
+        telemetry.stop()
         lock.release()
         raise
     services.token = secrets.token_urlsafe(32)
@@ -122,6 +145,7 @@ def hosting(
         polling=rules.polling,
         interval=rules.interval,
         console=console,
+        json_lines=json_lines,
         version=own_version(),
     )
     host = Host(services.ports, folder, services.token, options=options, lock=lock)
@@ -133,6 +157,7 @@ def hosting(
         host.stop()
         install(None)
         services.close()
+        telemetry.stop()
 
 
 def next_step(folder: Path) -> None:

@@ -10,7 +10,7 @@ from runyard.runs.model import Attempt, Run
 
 def newest(ports: Ports, run: Run) -> Attempt | None:
     """The row of the run's newest attempt."""
-    return next((each for each in ports.runs.attempts(run.id) if each.number == run.attempt), None)
+    return ports.runs.attempt(run)
 
 
 def last_handled(ports: Ports, run: Run) -> Attempt | None:

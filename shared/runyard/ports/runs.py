@@ -96,6 +96,13 @@ class RunStore(Protocol):
         """Every attempt of the run, oldest first."""
         ...
 
+    def attempt(self, run: Run) -> Attempt | None:
+        """The row of the run's newest attempt (number ``run.attempt``), or ``None``; cheap right after the run was read or changed.
+
+        It is as it was when the run was read, or as it is now.
+        """
+        ...
+
     def delete(self, run_id: str, *, at: float) -> None:
         """Remove an ended run with its history and leave a tombstone, so that its event never runs it again.
 

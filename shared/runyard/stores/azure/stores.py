@@ -27,6 +27,7 @@ from runyard.stores.azure.edge import translated
 from runyard.stores.azure.settings import AzureSettings
 
 if TYPE_CHECKING:
+    from runyard.stores.azure.links import Links
     from runyard.stores.azure.table import Table
 
 
@@ -65,52 +66,86 @@ class AzureStores:
     @cached_property
     def runs(self) -> RunStore:
         """The table of runs."""
-        raise UnsupportedError("runs are not kept in Azure yet")
+        from runyard.stores.azure.runs import AzureRunStore  # noqa: PLC0415
+
+        return AzureRunStore(self.table, self.clock, listened=self._is_listened_to)
+
+    def _is_listened_to(self) -> bool:
+        """Whether there is a subscription: asked at each ending."""
+        try:
+            return self.subscriptions.any()
+        except UnsupportedError:
+            return False  # nobody can have made one
 
     @cached_property
     def gates(self) -> Gates:
         """The gates of computes."""
-        raise UnsupportedError("gates are not kept in Azure yet")
+        from runyard.stores.azure.gates import AzureGates  # noqa: PLC0415
+
+        return AzureGates(self.table(names.GATES))
 
     @cached_property
     def queue(self) -> Queue:
         """Service Bus."""
-        raise UnsupportedError("queues are not in Azure yet")
+        from runyard.stores.azure.queue import AzureQueue  # noqa: PLC0415
+
+        return AzureQueue(self.clients.bus, self.clock, queues=names.QUEUES)
 
     @cached_property
     def blobs(self) -> BlobStore:
         """Blob Storage."""
-        raise UnsupportedError("blobs are not kept in Azure yet")
+        from runyard.stores.azure.blobs import AzureBlobs  # noqa: PLC0415
+
+        return AzureBlobs(self.clients.blobs, self.links)
+
+    @cached_property
+    def links(self) -> Links:
+        """Signs links to blobs."""
+        from runyard.stores.azure.links import Links  # noqa: PLC0415
+
+        return Links(self.clients.blobs, self.clock)
 
     @cached_property
     def computes(self) -> ComputeStore:
         """Computes and aliases."""
-        raise UnsupportedError("computes are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureComputeStore  # noqa: PLC0415
+
+        return AzureComputeStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def webhooks(self) -> WebhookStore:
         """Webhooks."""
-        raise UnsupportedError("webhooks are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureWebhookStore  # noqa: PLC0415
+
+        return AzureWebhookStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def schedules(self) -> ScheduleStore:
         """Schedules."""
-        raise UnsupportedError("schedules are not kept in Azure yet")
+        from runyard.stores.azure.schedules import AzureScheduleStore  # noqa: PLC0415
+
+        return AzureScheduleStore(self.table(names.SCHEDULES))
 
     @cached_property
     def marks(self) -> MarkStore:
         """Start marks."""
-        raise UnsupportedError("marks are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureMarkStore  # noqa: PLC0415
+
+        return AzureMarkStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def subscriptions(self) -> SubscriptionStore:
         """Subscriptions."""
-        raise UnsupportedError("subscriptions are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureSubscriptionStore  # noqa: PLC0415
+
+        return AzureSubscriptionStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def deliveries(self) -> DeliveryStore:
         """Deliveries."""
-        raise UnsupportedError("deliveries are not kept in Azure yet")
+        from runyard.stores.azure.deliveries import AzureDeliveryStore  # noqa: PLC0415
+
+        return AzureDeliveryStore(self.table(names.DELIVERIES))
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -146,6 +146,12 @@ class EmbeddedRunStore:
         rows = self._database.look("SELECT document FROM attempts WHERE run_id = ? ORDER BY number", (run_id,))
         return [_decode_attempt(row[0]) for row in rows]
 
+    def attempt(self, run: Run) -> Attempt | None:
+        """The row of the run's newest attempt."""
+        sql = "SELECT document FROM attempts WHERE run_id = ? AND number = ?"
+        rows = self._database.look(sql, (run.id, run.attempt))
+        return _decode_attempt(rows[0][0]) if rows else None
+
     def delete(self, run_id: str, *, at: float) -> None:
         """Remove an ended run and leave a tombstone; see the port."""
 

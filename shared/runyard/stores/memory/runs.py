@@ -121,6 +121,11 @@ class MemoryRunStore:
             row = self._rows.get(run_id)
             return [] if row is None else [row.attempts[number] for number in sorted(row.attempts)]
 
+    def attempt(self, run: Run) -> Attempt | None:
+        """The row of the run's newest attempt."""
+        row = self._rows.get(run.id)
+        return None if row is None else row.attempts.get(run.attempt)
+
     def delete(self, run_id: str, *, at: float) -> None:
         """Remove an ended run and leave a tombstone; see the port."""
         with self._lock:
