@@ -240,6 +240,7 @@ def test_lifecycle_rules_are_on_where_days_are_given_and_spare_start_registers()
         "uploads/": (False, 36500),
         "runs/": (True, 30),
         "snapshots/": (False, 36500),
+        "staging/": (True, 7),
         "eventgrid-deadletters/": (True, 30),
     }
 
