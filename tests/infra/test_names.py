@@ -31,6 +31,7 @@ HOST: Final = {
     "AzureWebJobsStorage__clientId",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "PYTHON_ENABLE_OPENTELEMETRY",  # docs/observability.md
 }
 REFUSED: Final = {
     # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
@@ -158,6 +159,15 @@ def test_every_table_and_container_that_the_code_uses_is_made_and_no_other(size:
 @pytest.mark.parametrize("size", SIZES)
 def test_every_setting_that_the_code_and_its_host_read_is_made_and_no_other(size: str) -> None:
     check_settings(deployed(size))
+
+
+def test_telemetry_is_on_in_all_three_places_or_in_none() -> None:
+    host = json.loads((HOUSE / "host.json").read_text())
+    packages = (HOUSE / "requirements.txt").read_text()
+    assert app_settings(deployed())["PYTHON_ENABLE_OPENTELEMETRY"] == "true"
+    assert host["telemetryMode"] == "OpenTelemetry"
+    assert "azure-monitor-opentelemetry-exporter" in packages
+    assert "opentelemetry-sdk" in packages
 
 
 def test_what_the_templates_set_is_what_the_code_reads() -> None:
