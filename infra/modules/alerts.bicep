@@ -8,7 +8,7 @@ param workspaceId string
 
 // The names under which the code tells of ended runs: a counter, with the state as a property of it.
 var endedMetric = 'runyard.run.ended'
-var stateProperty = 'state'
+var stateProperty = 'runyard.run.state'
 var failedState = 'Failed'
 
 var actions = empty(email) ? [] : [

@@ -161,6 +161,8 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     AzureWebJobsStorage__clientId: identityClientId
     APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+    // With telemetryMode in host.json and the exporter in requirements.txt (docs/observability.md).
+    PYTHON_ENABLE_OPENTELEMETRY: 'true'
   }
   dependsOn: [
     hostRole

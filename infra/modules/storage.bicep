@@ -30,6 +30,7 @@ var containers = [
   'runs'
   'uploads'
   'registers'
+  'staging'
   'eventgrid-deadletters'
 ]
 
@@ -42,7 +43,7 @@ var appRoles = [
   tableContributor
 ]
 
-// Uncommitted blocks of an upload that was given up need no rule: the service drops them after a week.
+// Uncommitted blocks need no rule: the service drops them after a week, as the rule for `staging` does with blobs.
 // https://learn.microsoft.com/rest/api/storageservices/put-block#remarks
 // No rule touches start registers: they go with the rows of their runs, and never before.
 var lifetimes = [
@@ -57,6 +58,11 @@ var lifetimes = [
   {
     container: 'snapshots'
     days: snapshotsDays
+  }
+  {
+    // Parts of blobs that nobody committed.
+    container: 'staging'
+    days: 7
   }
   {
     container: 'eventgrid-deadletters'

@@ -31,6 +31,7 @@ HOST: Final = {
     "AzureWebJobsStorage__clientId",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "PYTHON_ENABLE_OPENTELEMETRY",  # docs/observability.md
 }
 REFUSED: Final = {
     # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
@@ -160,6 +161,15 @@ def test_every_setting_that_the_code_and_its_host_read_is_made_and_no_other(size
     check_settings(deployed(size))
 
 
+def test_telemetry_is_on_in_all_three_places_or_in_none() -> None:
+    host = json.loads((HOUSE / "host.json").read_text())
+    packages = (HOUSE / "requirements.txt").read_text()
+    assert app_settings(deployed())["PYTHON_ENABLE_OPENTELEMETRY"] == "true"
+    assert host["telemetryMode"] == "OpenTelemetry"
+    assert "azure-monitor-opentelemetry-exporter" in packages
+    assert "opentelemetry-sdk" in packages
+
+
 def test_what_the_templates_set_is_what_the_code_reads() -> None:
     found = app_settings(
         deployed(entraTenant="9f6c2f0e-2f4b-4c36-9d6e-0b3a7a1c5d11", entraAudience="api://a", entraCallers="r")
@@ -240,6 +250,7 @@ def test_lifecycle_rules_are_on_where_days_are_given_and_spare_start_registers()
         "uploads/": (False, 36500),
         "runs/": (True, 30),
         "snapshots/": (False, 36500),
+        "staging/": (True, 7),
         "eventgrid-deadletters/": (True, 30),
     }
 
