@@ -7,7 +7,7 @@ STAMP := $(VENV)/.made
 JOBS ?= 3
 ALONE := crash powerloss containers worker targets/test_local_keeper.py
 
-.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite worker worker-tests clean
+.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite infra-check worker worker-tests clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
@@ -54,6 +54,19 @@ soak: $(STAMP)  ## ten minutes at full rate with one write in twenty going wrong
 fuzz: $(STAMP)  ## a minute each of hostile files and hostile zips, guided by coverage
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds 120
+
+# In an environment of its own: the scanner pins packages that the product uses in other versions.
+INFRA := .venv-infra
+
+infra-check: $(INFRA)/.made  ## the templates against Azure's own models and a policy scanner
+	$(INFRA)/bin/python -m tests.infra.check_types
+	$(INFRA)/bin/checkov --skip-download --config-file infra/.checkov.yaml --directory infra
+
+$(INFRA)/.made: pyproject.toml
+	$(PYTHON) -m venv $(INFRA)
+	$(INFRA)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(INFRA)/bin/python -m pip install --quiet --disable-pip-version-check --group infra
+	@touch $@
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Runyard needs Python 3.11 or newer with the venv module; set PYTHON=/path/to/python"; exit 1; }

@@ -10,6 +10,7 @@ from runyard.dispatch import dispatch
 from runyard.dispatch.patience import patiently
 from runyard.dispatch.wakes import dispatch_queue
 from runyard.services import current
+from runyard.telemetry.functions import traced
 
 
 def dispatchers(kinds: Iterable[str]) -> func.Blueprint:
@@ -18,11 +19,12 @@ def dispatchers(kinds: Iterable[str]) -> func.Blueprint:
     for kind in kinds:
         queue = dispatch_queue(kind)
         bound = blueprint.service_bus_queue_trigger(arg_name="message", queue_name=queue, connection="ServiceBus")
-        blueprint.function_name(f"dispatch_{kind}")(bound(_dispatcher(queue)))
+        blueprint.function_name(f"dispatch_{kind}")(bound(_dispatcher(kind, queue)))
     return blueprint
 
 
-def _dispatcher(queue: str) -> Callable[[func.ServiceBusMessage], None]:
+def _dispatcher(kind: str, queue: str) -> Callable[[func.ServiceBusMessage], None]:
+    @traced(f"dispatch_{kind}", queue=queue)
     def handler(message: func.ServiceBusMessage) -> None:
         """Give a compute's free slots to its waiting runs."""
         services, wake = current(), message_of(queue, message)

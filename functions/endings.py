@@ -9,12 +9,14 @@ from runyard.dispatch.patience import patiently
 from runyard.dispatch.wakes import FINISHED, NOTIFY
 from runyard.notify import announce, deliver
 from runyard.services import current
+from runyard.telemetry.functions import traced
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("announce")
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=FINISHED, connection="ServiceBus")
+@traced("announce", queue=FINISHED)
 def announce_ending(message: func.ServiceBusMessage) -> None:
     """Write a delivery of a run's ending for each subscription that it concerns."""
     ports, wake = current().ports, message_of(FINISHED, message)
@@ -23,6 +25,7 @@ def announce_ending(message: func.ServiceBusMessage) -> None:
 
 @blueprint.function_name("notify")
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=NOTIFY, connection="ServiceBus")
+@traced("notify", queue=NOTIFY)
 def deliver_due(message: func.ServiceBusMessage) -> None:
     """Deliver what is due to a subscription."""
     services, wake = current(), message_of(NOTIFY, message)

@@ -7,12 +7,14 @@ from runyard.accept import accept
 from runyard.dispatch.patience import patiently
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.services import current
+from runyard.telemetry.functions import traced
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("accept")
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=SUBMISSIONS, connection="ServiceBus")
+@traced("accept", queue=SUBMISSIONS, joins=True)
 def accept_submission(message: func.ServiceBusMessage) -> None:
     """Make a run of a submission."""
     ports, asked = current().ports, message_of(SUBMISSIONS, message)

@@ -149,6 +149,7 @@ def azure(folder: Path, clock: ManualClock) -> Iterator[Stores]:
     settings = AzureSettings(storage_connection=azurite().account().connection)
     with AzureStores(settings, clock) as stores:
         stores.make()
+        stores.clients.blobs.create_container("my-data2")  # somebody's own
         yield cast("Stores", Azure(stores))
 
 

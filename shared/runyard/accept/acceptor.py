@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from runyard import telemetry
 from runyard.accept import messages
 from runyard.accept.concealed import concealed, forget, forget_unless_named, whole_request
 from runyard.accept.rejections import reject
@@ -69,6 +70,11 @@ def _accept_blob(ports: Ports, drop: BlobDrop, source: str) -> Run:
 
 def _accept_submission(ports: Ports, body: bytes, message_id: str, enqueued: float) -> Run:
     event = parse_submission(body)
+    with telemetry.event(event.trace):
+        return _accept_event(ports, event, message_id, enqueued)
+
+
+def _accept_event(ports: Ports, event: SubmissionEvent, message_id: str, enqueued: float) -> Run:
     submission = event.submission
     event_id = event.cloud_event[1] if event.cloud_event is not None else submission.id or message_id
     ident = event_identity(event, message_id)
@@ -109,9 +115,11 @@ def _new_run(ports: Ports, experiment: str, origin: Origin, ident: str, at: floa
         reason=f"asked for by {origin.source} {origin.name}".rstrip(),
         since=now,
         created=now,
+        trace=telemetry.current(),
     )
 
 
+@telemetry.step("accept", 1)
 def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
     """Resolve and write the run: waiting list, row, wake. A repeated event finds the run that exists, and wakes for it."""
     if (known := ports.runs.find(run.identity)) is not None:
@@ -170,6 +178,11 @@ def accept_run(ports: Ports, ident: str) -> Run:
     if run.cancel_requested:
         cancel_waiting(ports, run, who="accept")
         return ports.runs.get(ident) or run
+    return _go_on(ports, run)
+
+
+@telemetry.step("accept", 1)
+def _go_on(ports: Ports, run: Run) -> Run:
     try:
         request = whole_request(ports, run)
         resolved = resolve(ports, asked_of(Submission.of(request)))

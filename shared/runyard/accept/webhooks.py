@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from runyard import telemetry
 from runyard.accept.acceptor import blob_identity
 from runyard.accept.concealed import whole_template
 from runyard.accept.doors import check_room, drop, submit
@@ -177,7 +178,8 @@ def carry_out(ports: Ports, webhook: Webhook, event: Occurrence, *, alone: bool 
     if not is_wanted(webhook, event):
         return Outcome(event=event, what=IGNORED)
     try:
-        return _drop(ports, event) if webhook.blob_drops else _submit(ports, webhook, event)
+        with telemetry.event(event.trace):
+            return _drop(ports, event) if webhook.blob_drops else _submit(ports, webhook, event)
     except ConflictError:
         if alone:
             raise

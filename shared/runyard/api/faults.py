@@ -15,6 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from runyard.api.answers import answer
+from runyard.attempts import TokenError
 from runyard.errors import (
     AuthError,
     ConfigError,
@@ -31,6 +32,7 @@ from runyard.runconfig.redact import redacted_text
 STATUS: Final[tuple[tuple[type[RunyardError], int], ...]] = (
     (NotFoundError, 404),
     (ConflictError, 409),
+    (TokenError, 401),
     (AuthError, 403),
     (MediaTypeError, 415),
     (ConfigError, 400),

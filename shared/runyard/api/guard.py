@@ -43,6 +43,7 @@ COOKIE: Final = "runyard"
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _PART: Final = re.compile(r"/api/uploads/[^/]+/[^/]+")
 _DELIVERY: Final = re.compile(r"/api/webhooks/[^/]+")
+_ATTEMPT: Final = re.compile(r"/api/attempts/.*", re.DOTALL)
 _ASKING: Final = frozenset({"GET", "DELETE"})
 """Methods by which the owner of a webhook asks at its address; by others its senders do, and most are refused by 405."""
 _PUBLIC: Final = frozenset({("GET", "/"), ("GET", "/api/health"), ("GET", "/api/version")})
@@ -126,8 +127,8 @@ class Guard:
         method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
         if _too_long(headers, limit_of(scope)):
             return _too_large(limit_of(scope))
-        if method not in _ASKING and _DELIVERY.fullmatch(path):
-            return None  # its proof is checked instead; a tunnel brings a host name of its own
+        if _ATTEMPT.fullmatch(path) or (method not in _ASKING and _DELIVERY.fullmatch(path)):
+            return None  # its own proof is checked instead; a tunnel brings a host name of its own
         entry = self._get_entry()
         if (foreign := _foreign(scope, headers, anywhere=entry is not None)) is not None:
             return foreign
@@ -183,7 +184,7 @@ def _bearer(headers: Headers) -> str:
 
 def limit_of(scope: Scope) -> int:
     """How many bytes the body of a request may have."""
-    if scope["method"] == "PUT" and _PART.fullmatch(scope["path"]):
+    if scope["method"] == "PUT" and (_PART.fullmatch(scope["path"]) or _ATTEMPT.fullmatch(scope["path"])):
         return PART_SIZE
     if scope["method"] == "POST" and scope["path"] in {"/api/runs", "/api/snapshots"}:
         kind = Headers(scope=scope).get("content-type", "")

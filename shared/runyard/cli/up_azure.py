@@ -43,7 +43,12 @@ def settings_here(folder: Path, environment: Mapping[str, str]) -> dict[str, str
 
 @contextmanager
 def hosting_azure(
-    folder: Path, *, port: int = 0, console: Print | None = None, folder_rules: FolderRules | None = None
+    folder: Path,
+    *,
+    port: int = 0,
+    console: Print | None = None,
+    json_lines: bool = False,
+    folder_rules: FolderRules | None = None,
 ) -> Iterator[tuple[Host, Services]]:
     """Play host until the end of the block. The root keeps the host's lock, its address and its timers, and no runs.
 
@@ -82,6 +87,7 @@ def hosting_azure(
             container=True,
             interval=max(rules.interval, INTERVAL),
             console=console,
+            json_lines=json_lines,
             version=own_version(),
         )
         host = Host(ports, folder, services.token or "", options=options, lock=lock)

@@ -56,6 +56,8 @@ class HostOptions:
     """The start mark of the folder: what came before it is left alone at the start."""
     console: Print | None = None
     """Prints one line per event, if given."""
+    json_lines: bool = False
+    """Whether each line is a JSON object."""
     polling: bool = False
     """Whether to scan the folder even where the system tells of changes."""
     interval: float = POLL
@@ -176,7 +178,7 @@ class Host:
         if self._options.console is None:
             return
         logger = logging.getLogger("runyard")
-        self._console = ConsoleHandler(self._options.console)
+        self._console = ConsoleHandler(self._options.console, json_lines=self._options.json_lines)
         logger.addHandler(self._console)
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)

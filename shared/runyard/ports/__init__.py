@@ -12,7 +12,7 @@ from runyard.ports.courier import Courier, Parcel, Receipt
 from runyard.ports.deliveries import Delivery, DeliveryStore, Try
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
 from runyard.ports.identities import Caller, Identities
-from runyard.ports.kept import kept_of, user_secret
+from runyard.ports.kept import kept_of, secrets_for, user_secret
 from runyard.ports.marks import MarkStore, StartMark
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
@@ -85,5 +85,6 @@ __all__ = [
     "WebhookSecret",
     "WebhookStore",
     "kept_of",
+    "secrets_for",
     "user_secret",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runyard.accept import Tally
+from runyard.attempts import Keyring
 from runyard.computes import undrain
 from runyard.dispatch.turns import Turns
 from runyard.dispatch.wakes import WATCH, nudge
@@ -19,6 +20,7 @@ from runyard.services.check import Check
 from runyard.services.checks import run_checks, supervision
 from runyard.services.entry import Entry
 from runyard.stores.azure.settings import azure_settings, names_azure
+from runyard.stores.observed import observed
 from runyard.targets.registry import cloud_kinds, known_kinds
 
 
@@ -42,13 +44,17 @@ class Services:
     """Who is at work on which compute, in this process."""
     tally: Tally = field(init=False)
     """What became of webhooks' deliveries in this process."""
+    keyring: Keyring = field(init=False)
+    """What attempt tokens are signed with."""
     _tidy: Callable[[], object] | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
     _alarm_log: AlarmLog | None = None
 
     def __post_init__(self) -> None:
+        self.ports = observed(self.ports)
         self.turns = Turns(self.ports.queue)
         self.tally = Tally(self.ports.clock.now())
+        self.keyring = Keyring(self.ports.secrets, self.ports.clock)
 
     def doctor(self) -> Sequence[Check]:
         """Check what a run needs here; each finding says how to mend it."""

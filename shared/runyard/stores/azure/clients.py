@@ -28,7 +28,8 @@ RETRIES: Final[Mapping[str, Any]] = {
     "retry_mode": "exponential",
 }
 """For Tables; seconds. Four sendings within about 5 s."""
-BLOB_RETRIES: Final[Mapping[str, Any]] = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2}
+PIECES: Final[Mapping[str, Any]] = {"max_single_get_size": 8 << 20, "max_chunk_get_size": 8 << 20}
+"""Bytes of one answer with a blob's content."""
 TIMEOUTS: Final[Mapping[str, Any]] = {"connection_timeout": 10, "read_timeout": 30}
 
 Sent = Callable[[str, str, str], None]
@@ -64,7 +65,9 @@ class Clients:
         """Blob Storage."""
         from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
 
-        options = {**BLOB_RETRIES, **TIMEOUTS, **self._policies("blobs")}
+        from runyard.stores.azure.retries import Patient  # noqa: PLC0415
+
+        options = {"retry_policy": Patient(), **PIECES, **TIMEOUTS, **self._policies("blobs")}
         if self.settings.storage_connection:
             return BlobServiceClient.from_connection_string(self.settings.storage_connection, **options)
         return BlobServiceClient(self.settings.blob_uri, credential=self.credential, **options)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from azure.core import exceptions as core
 
+from runyard import telemetry
 from runyard.errors import (
     AuthError,
     ConfigError,
@@ -24,6 +25,7 @@ from runyard.errors import (
     ThrottledError,
     TransientError,
 )
+from runyard.telemetry import instruments
 
 Make = Callable[[str, float | None], RunyardError]
 
@@ -121,13 +123,16 @@ def translate(error: BaseException, what: str, by_type: Mapping[type[BaseExcepti
     make = BY_CODE.get(code) or (BY_STATUS.get(status) if isinstance(status, int) else None) or _of_type(error, by_type)
     made = make(f"{what}: {_said(error, code)}", retry_after(error))
     made.of_store = True
+    if isinstance(made, ThrottledError):
+        telemetry.measure(instruments.THROTTLED, 1, {"error.type": code or str(status or type(error).__name__)})
     return made
 
 
 def code_of(error: BaseException) -> str:
-    """The service's own code; the SDKs give an enumeration's member, a text or nothing."""
+    """The service's own code; the SDKs give an enumeration's member, a text or nothing, where the answer's header has it."""
     code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+    return str(getattr(code, "value", code) or headers.get("x-ms-error-code") or "")
 
 
 def _of_type(error: BaseException, by_type: Mapping[type[BaseException], Make]) -> Make:
@@ -143,8 +148,13 @@ def _said(error: BaseException, code: str) -> str:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that the service asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ms-retry-after-ms``."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    """Seconds that the service asks to wait, in the answer that made the error."""
+    return seconds_to_wait(getattr(error, "response", None))
+
+
+def seconds_to_wait(response: object) -> float | None:
+    """Seconds that an answer asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ms-retry-after-ms``."""
+    headers: Any = getattr(response, "headers", None)
     if headers is None:
         return None
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):

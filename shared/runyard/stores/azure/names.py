@@ -56,5 +56,16 @@ def dispatch_queue(kind: str) -> str:
     return f"dispatch-{kind}"
 
 
-CONTAINERS: Final = ("snapshots", "runs", "uploads", "registers", "eventgrid-deadletters")
-"""Where snapshots are dropped, what runs leave, what the API took, start registers, and events that Event Grid could not deliver."""
+SNAPSHOTS: Final = "snapshots"
+"""Where snapshots are dropped."""
+RUN_FILES: Final = "runs"
+"""What runs leave."""
+UPLOADS: Final = "uploads"
+"""What the API took."""
+REGISTERS: Final = "registers"
+"""Start registers."""
+STAGING: Final = "staging"
+"""Parts of blobs that are to be, under hidden names; what nobody commits is removed after a week by a lifecycle rule."""
+DEAD_EVENTS: Final = "eventgrid-deadletters"
+"""Events that Event Grid could not deliver."""
+CONTAINERS: Final = (SNAPSHOTS, RUN_FILES, UPLOADS, REGISTERS, STAGING, DEAD_EVENTS)

@@ -52,6 +52,8 @@ SETTINGS: Final = (
     ENTRA_SENDERS,
     ENTRA_AUTHORITY,
 )
+ON_A_DESK: Final = (STORAGE, SERVICE_BUS, SECRETS_FOLDER)
+"""Those for development: ``infra/`` makes the others."""
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
 
 _GUID: Final = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -27,6 +27,7 @@ from runyard.stores.azure.edge import translated
 from runyard.stores.azure.settings import AzureSettings
 
 if TYPE_CHECKING:
+    from runyard.stores.azure.links import Links
     from runyard.stores.azure.table import Table
 
 
@@ -93,7 +94,16 @@ class AzureStores:
     @cached_property
     def blobs(self) -> BlobStore:
         """Blob Storage."""
-        raise UnsupportedError("blobs are not kept in Azure yet")
+        from runyard.stores.azure.blobs import AzureBlobs  # noqa: PLC0415
+
+        return AzureBlobs(self.clients.blobs, self.links)
+
+    @cached_property
+    def links(self) -> Links:
+        """Signs links to blobs."""
+        from runyard.stores.azure.links import Links  # noqa: PLC0415
+
+        return Links(self.clients.blobs, self.clock)
 
     @cached_property
     def computes(self) -> ComputeStore:
