@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from runyard.events.blob import parse_blob_event
 from runyard.events.cloudevents import occurrence
 from runyard.ports import BlobInfo, BlobStore, Query
 from runyard.reconcile import is_known, sweep
+from runyard.runs.identity import plain_etag, run_id
+from runyard.runs.states import State
 from tests.fakes import snapshot
 from tests.unit.house import House
 
@@ -36,7 +39,7 @@ EVENT: dict[str, Any] = {
     "topic": TOPIC,
     "subject": SUBJECT,
     "eventType": "Microsoft.Storage.BlobCreated",
-    "eventTime": "2017-06-26T18:41:00.9584103Z",
+    "eventTime": "2017-06-26T18:41:01.9584103Z",
     "id": "831e1650-001e-001b-66ab-eeb76e069631",
     "data": DATA,
     "dataVersion": "",
@@ -46,7 +49,7 @@ CLOUD: dict[str, Any] = {
     "source": TOPIC,
     "subject": SUBJECT,
     "type": "Microsoft.Storage.BlobCreated",
-    "time": "2017-06-26T18:41:00.9584103Z",
+    "time": "2017-06-26T18:41:01.9584103Z",
     "id": "831e1650-001e-001b-66ab-eeb76e069631",
     "data": DATA,
     "specversion": "1.0",
@@ -64,6 +67,11 @@ class AsAzure:
     def head(self, container: str, name: str) -> BlobInfo | None:
         found = self._inner.head(container, name)
         return found and self._shown(found)
+
+    def open(self, container: str, name: str, *, etag: str | None = None) -> Any:
+        assert etag is None or plain_etag(etag) == ETAG
+        reader = self._inner.open(container, name)
+        return SimpleNamespace(info=self._shown(reader.info), read=reader.read, close=reader.close)
 
     def list(self, *given: Any, **named: Any) -> list[BlobInfo]:
         return [self._shown(each) for each in self._inner.list(*given, **named)]
@@ -114,5 +122,7 @@ def test_the_sweep_finds_nothing_more_after_the_event(house: House) -> None:
     house.deliver("submissions")
     (run,) = house.ports.runs.list(Query()).runs
     assert blob_identity(event) == run.identity
+    assert State.QUEUED is run.state
+    assert run_id("exp", MODIFIED, run.identity) == run.id
     assert is_known(house.ports, "snapshots", "exp/new-file.zip", f'"{ETAG}"', MODIFIED)
     assert 0 == sweep(house.ports)

@@ -99,6 +99,9 @@ def test_a_file_that_says_it_is_of_the_future_keeps_its_tombstone_until_that_is_
         container="snapshots", name=info.name, etag=info.etag, size=info.size, modified=house.clock.now() + 2 * KEPT
     )
     monkeypatch.setattr(house.ports.blobs, "list", lambda *_, after=None, **__: [] if after else [odd])
+    reader = house.ports.blobs.open(odd.container, odd.name)
+    reader.info = odd
+    monkeypatch.setattr(house.ports.blobs, "open", lambda *_, **__: reader)
     drop(
         house.ports,
         BlobDrop(

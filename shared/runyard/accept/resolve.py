@@ -56,6 +56,8 @@ class Resolved:
     target: str
     compute: Compute
     priority: int
+    written: float
+    """When the snapshot was written, in seconds since the epoch: Last-Modified."""
     secret_variables: frozenset[str] = frozenset()
     """The variables that the run configuration or the event marks as secret."""
 
@@ -129,6 +131,7 @@ def resolve(ports: Ports, asked: Asked) -> Resolved:
         target=target,
         compute=compute,
         priority=config.runyard.priority or 0,
+        written=info.modified,
         secret_variables=frozenset((*config.runyard.secret_variables, *asked.secret_variables)),
     )
 

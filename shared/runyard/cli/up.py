@@ -62,18 +62,18 @@ def up(
         typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time between scans of a drop folder that is shared."),
     ] = 1.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
-    log: Annotated[
-        str,
-        typer.Option(
-            "--log", metavar="lines|json", envvar="RUNYARD_LOG", help="json: each record as a JSON object on a line."
-        ),
-    ] = "lines",
     azure: Annotated[
         bool,
         typer.Option(
             "--azure", help="With Azure's stores, as the environment or ./local.settings.json says. To develop."
         ),
     ] = False,
+    log: Annotated[
+        str,
+        typer.Option(
+            "--log", metavar="lines|json", envvar="RUNYARD_LOG", help="json: each record as a JSON object on a line."
+        ),
+    ] = "lines",
 ) -> None:
     """Serve a root on this machine, until interrupted.
 
@@ -87,23 +87,21 @@ def up(
     rules = FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval)
     from runyard.cli.up_azure import hosting_azure  # noqa: PLC0415 - no more than its imports
 
-    hosts = hosting_azure if azure else hosting
-    with hosts(
+    with (hosting_azure if azure else hosting)(
         folder,
         port=port,
         console=partial(print, flush=True) if log == "json" else print,
         json_lines=log == "json",
         folder_rules=rules,
     ) as (host, services):
-        drops = "container snapshots: " if azure else f"{folder}/snapshots/"
-        _greet(folder, drops, host, services, file=sys.stderr if log == "json" else sys.stdout)
+        _greet(folder, host, services, file=sys.stderr if log == "json" else sys.stdout)
         host.run_forever()
 
 
-def _greet(folder: Path, drops: str, host: Host, services: Services, file: TextIO) -> None:
+def _greet(folder: Path, host: Host, services: Services, file: TextIO) -> None:
     """Say where it is. The link is for whoever started it, and not for who collects the log."""
     print(f"root    {folder}", file=file)
-    print(f"drop    {drops}EXPERIMENT/NAME.zip", file=file)
+    print(f"drop    {_drops(folder, services)}EXPERIMENT/NAME.zip", file=file)
     print(f"open    {host.url}/?token={quote(services.one_time_code or '')}  (works once)", file=file)
     print("stop    Ctrl-C; what runs goes on", file=file, flush=True)
     if services.drain_ended:
@@ -168,6 +166,11 @@ def hosting(
         install(None)
         services.close()
         telemetry.stop()
+
+
+def _drops(folder: Path, services: Services) -> str:
+    """Where snapshots are dropped: over Azure's stores the services have no root."""
+    return f"{folder}/snapshots/" if services.root is not None else "container snapshots: "
 
 
 def lock_up(services: Services) -> None:
