@@ -151,11 +151,14 @@ class RunIndex:
             "run": run.id, "experiment": run.experiment, "ending": place.ending, "target": run.target, "compute": run.compute,
             **packed(encode(run)),
         }  # fmt: skip
-        self._parallel.all(
-            lambda: self._ended_by_time(place, content), lambda: self._ended_by_experiment(place, content)
-        )
+        work: list[Callable[[], object]] = [lambda: self._ended_by_experiment(place, content)]
+        if place.ending in BY_ENDING:
+            work.append(lambda: self.endings.upsert({**place.by_ending(), **content}))
+        self._parallel.all(*work)
+        self._ended_by_time(place, content)
 
     def _ended_by_time(self, place: Place, content: Row) -> None:
+        """The last, for the row that it deletes is how a listing comes to what is missing."""
         row = {**place.by_time(ALL), **content}
         try:
             self.time.transact(
@@ -164,12 +167,11 @@ class RunIndex:
         except TransactionConflictError as refused:
             if not refused.missing:
                 raise
-            if self._get(place.id) is None:
-                return  # it was deleted meanwhile, with its rows
+            if self._get(place.id) is None:  # it was deleted meanwhile, and what was just written must not stay
+                self.gone(place)
+                return
             self.time.upsert(row)
             self._delete(self.time, place.by_time(OPEN))
-        if place.ending in BY_ENDING:
-            self.endings.upsert({**place.by_ending(), **content})
 
     def _ended_by_experiment(self, place: Place, content: Row) -> None:
         row = {**place.by_experiment(), **content}
