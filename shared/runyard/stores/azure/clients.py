@@ -16,8 +16,8 @@ from runyard.stores.azure.settings import AzureSettings
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableServiceClient
-    from azure.servicebus import ServiceBusClient
     from azure.keyvault.secrets import SecretClient
+    from azure.servicebus import ServiceBusClient
     from azure.storage.blob import BlobServiceClient
 
     from runyard.stores.azure.bus import Bus
