@@ -29,7 +29,7 @@ class Patient(ExponentialRetry):
 
     def increment(self, settings: dict[str, Any], request: Any, response: Any = None, error: Any = None) -> bool:
         """Whether to send again."""
-        asked = seconds_to_wait(response.http_response if response is not None else None)
+        asked = seconds_to_wait(response)
         if asked is not None and asked > LONGEST_WAIT:
             return False
         return super().increment(settings, request, response, error)
