@@ -16,7 +16,7 @@ from runyard.stores.azure import names
 from runyard.stores.azure.blob_put import BLOCK
 from runyard.stores.azure.settings import AzureSettings
 from runyard.stores.azure.stores import AzureStores
-from runyard.stores.embedded.clock import SystemClock
+from runyard.stores.clock import SystemClock
 from tests.contract.samples import at_once
 from tests.standins.azurite import azurite
 from tests.standins.faults import REFUSED, Fault, busy, lost, timed_out, twice
