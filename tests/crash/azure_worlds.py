@@ -93,11 +93,13 @@ class _Program(TabledStores):
             self._kill(verb)
         if what.fault == "resent":
             self._resend(call)
-        answer = call()
+        try:
+            answer = call()
+        finally:
+            if what.moment is Moment.AFTER:  # a refusal too is an answer that it does not live to hear
+                self._kill(verb)
         if what.fault == "lost":
             raise TransientError(f"{verb}: no answer came")
-        if what.moment is Moment.AFTER:
-            self._kill(verb)
         return answer
 
     @staticmethod

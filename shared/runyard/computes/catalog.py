@@ -13,6 +13,8 @@ from runyard.errors import ConfigError, NotFoundError, UnsupportedError
 from runyard.ports import Compute, Gate, Ports
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+OWN_KIND: Final = "local"
+"""The kind of every root's own compute; in Azure there is none, and a compute of that name is like any other."""
 DEFAULT: Final = "local"
 """The compute that every root has, and that a run configuration without a target means."""
 MAGIC: Final = {
@@ -117,7 +119,7 @@ def remove(ports: Ports, name: str) -> None:
     """
     if (compute := ports.computes.get(name)) is None:
         raise NotFoundError(f"there is no compute {name!r}")
-    if name == DEFAULT and compute.kind == DEFAULT:
+    if name == DEFAULT and compute.kind == OWN_KIND:
         raise ConfigError(f"{name} is every root's own compute; pause it with `runyard compute pause {name}`")
     ports.gates.configure(
         name, limit=compute.limit, paused=True

@@ -85,5 +85,6 @@ class ContainerWatch:
                 self.look()
                 self._ready.set()
             except RunyardError as error:
-                log.warning("the container %s cannot be listed now: %s", self._container, error.message)
+                text = "the container %s cannot be listed now: %s"
+                log.warning(text, self._container, error.message, extra={"action": "container.failed"})
             self._stopping.wait(self._interval)

@@ -74,7 +74,8 @@ class Entry:
                 except (TargetError, AuthError) as error:
                     if not self._token:
                         raise
-                    log.warning("the vault does not answer (%s); the token read before goes on to count", error.message)
+                    text = "the vault does not answer (%s); the token read before goes on to count"
+                    log.warning(text, error.message, extra={"action": "token.unread"})
                 self._read = self._now()
             return self._token
 
