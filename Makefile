@@ -73,6 +73,8 @@ $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev --group examples
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group broker >$(VENV)/broker.log 2>&1 \
+		|| echo "python-qpid-proton cannot be built here (see $(VENV)/broker.log): the tests over Service Bus are skipped"
 	@touch $@
 
 PYTHON313 ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
