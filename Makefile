@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.made
 JOBS ?= 3
-ALONE := crash powerloss containers targets/test_local_keeper.py
+ALONE := crash powerloss containers worker targets/test_local_keeper.py
 
-.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite clean
+.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite infra-check worker worker-tests clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
@@ -55,12 +55,37 @@ fuzz: $(STAMP)  ## a minute each of hostile files and hostile zips, guided by co
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	$(BIN)/python -m tests.fuzz --seconds 120
 
+# In an environment of its own: the scanner pins packages that the product uses in other versions.
+INFRA := .venv-infra
+
+infra-check: $(INFRA)/.made  ## the templates against Azure's own models and a policy scanner
+	$(INFRA)/bin/python -m tests.infra.check_types
+	$(INFRA)/bin/checkov --skip-download --config-file infra/.checkov.yaml --directory infra
+
+$(INFRA)/.made: pyproject.toml
+	$(PYTHON) -m venv $(INFRA)
+	$(INFRA)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(INFRA)/bin/python -m pip install --quiet --disable-pip-version-check --group infra
+	@touch $@
+
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Runyard needs Python 3.11 or newer with the venv module; set PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev --group examples
 	@touch $@
+
+PYTHON313 ?= $(shell for p in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13; do \
+	"$$p" -c 'import venv' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+
+worker:  ## the app in Microsoft's own worker library, as Azure loads and calls it; needs Python 3.13
+	@if [ -n "$(PYTHON313)" ]; then $(MAKE) --no-print-directory worker-tests VENV=.venv-3.13 PYTHON="$(PYTHON313)"; else \
+	echo "the worker suite was not run: it needs Python 3.13 with venv, and none was found; set PYTHON313=/path/to/python"; \
+	[ -z "$${CI:-}" ]; fi
+
+worker-tests: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group worker
+	$(BIN)/python -m pytest -q tests/worker
 
 azurite: .azurite/node_modules/azurite/package.json  ## the emulator of Azure Storage, for the tests that need it (Node.js)
 

@@ -4,8 +4,11 @@ from functools import partial
 
 import azure.functions as func
 
+from functions.bindings import message_of
+from runyard.dispatch.patience import patiently
 from runyard.dispatch.wakes import WATCH
 from runyard.services import current
+from runyard.telemetry.functions import traced
 from runyard.watch import watch
 
 blueprint = func.Blueprint()
@@ -13,7 +16,9 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("watch")
 @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=WATCH, connection="ServiceBus")
+@traced("watch", queue=WATCH)
 def poll_compute(message: func.ServiceBusMessage) -> None:
     """Observe the runs of a compute."""
-    services = current()
-    services.turns.take(WATCH, message.get_body(), partial(watch, services.ports))
+    services, tick = current(), message_of(WATCH, message)
+    work = partial(watch, services.ports)
+    patiently(services.ports, tick, lambda: services.turns.take(WATCH, tick.body, work))

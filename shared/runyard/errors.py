@@ -35,6 +35,8 @@ class RunyardError(Exception):
     """Something that Runyard can say in one sentence."""
 
     error_class: ClassVar[str] = "internal"
+    of_store: bool = False
+    """Whether a store of the service itself said so. Then the caller did nothing wrong, and a later try may work."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (self.__doc__ or "").strip().splitlines()[0])

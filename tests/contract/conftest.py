@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -26,6 +27,7 @@ from runyard.ports import (
 )
 from runyard.stores.azure.settings import AzureSettings
 from runyard.stores.azure.stores import AzureStores
+from runyard.stores.azure.vault import VaultSecrets
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import (
     FaultyPorts,
@@ -47,6 +49,8 @@ from runyard.testing import (
     memory_ports,
 )
 from tests.standins.azurite import azurite
+from tests.standins.broker import shared_queue
+from tests.standins.vault import vault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +130,20 @@ def embedded(folder: Path, clock: ManualClock) -> Iterator[Stores]:
 class Azure:
     """The adapters for Azure, each made when a test asks for it: most need only one of the stand-ins."""
 
-    def __init__(self, stores: AzureStores) -> None:
+    def __init__(self, stores: AzureStores, folder: Path, close: ExitStack) -> None:
         self._stores = stores
+        self._folder = folder
+        self._close = close
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        client = self._close.enter_context(vault(self._folder)).client()
+        return VaultSecrets(self._close.enter_context(client), self._stores.clock)
+
+    @cached_property
+    def queue(self) -> Queue:
+        """On the broker; its connections are the tests' in common."""
+        return shared_queue(self._stores.clock)
 
     def __getattr__(self, port: str) -> object:
         try:
@@ -140,9 +156,10 @@ class Azure:
 def azure(folder: Path, clock: ManualClock) -> Iterator[Stores]:
     """An account of its own in Azurite."""
     settings = AzureSettings(storage_connection=azurite().account().connection)
-    with AzureStores(settings, clock) as stores:
+    with AzureStores(settings, clock) as stores, ExitStack() as close:
         stores.make()
-        yield cast("Stores", Azure(stores))
+        stores.clients.blobs.create_container("my-data2")  # somebody's own
+        yield cast("Stores", Azure(stores, folder, close))
 
 
 ADAPTERS: dict[str, Callable[[Path, ManualClock], AbstractContextManager[Stores]]] = {

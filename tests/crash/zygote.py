@@ -22,7 +22,6 @@ from runyard import services
 from runyard.cli.up import hosting
 from runyard.ports import Clock, Ports
 from runyard.runner import build
-from runyard.services import house
 from runyard.stores.embedded import EmbeddedStores
 from runyard.testing import MemoryCourier, OnlyTargets, Step, Steps
 
@@ -62,7 +61,7 @@ def kill_supervisor(root: Path) -> None:
 
 def instrument(assassin: Assassin) -> None:
     """Have every write of every port, those made while a root is opened among them, pass by the assassin."""
-    open_stores, open_house = EmbeddedStores.open, house.open_embedded
+    open_stores, open_house = EmbeddedStores.open, services.open_embedded
 
     def stores(root: Path, clock: Clock | None = None) -> EmbeddedStores:
         found = open_stores(root, clock)

@@ -16,7 +16,7 @@ from tests.served import Served, serving
 DETAILS = {
     "runId", "target", "status", "startTimeUtc", "endTimeUtc", "error", "properties", "tags", "runDefinition", "logFiles",
     "experiment", "createdTimeUtc", "displayName", "attempt", "reason", "source", "snapshot", "exitCode", "metrics",
-    "logComplete", "logBytes", "queuePosition", "compute", "priority", "mayStillRun",
+    "logComplete", "logBytes", "queuePosition", "compute", "priority", "mayStillRun", "traceId",
 }  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def test_runs_are_listed_newest_first_in_pages(served: Served) -> None:
     second = served.http.get(f"/api/runs?limit=3&after={first['next']}").json()
     assert ids[::-1] == [run["runId"] for run in first["runs"] + second["runs"]]
     assert second["next"] is None
-    assert DETAILS - {"runDefinition", "logFiles", "queuePosition", "mayStillRun"} == set(first["runs"][0])
+    assert DETAILS - {"runDefinition", "logFiles", "queuePosition", "mayStillRun", "traceId"} == set(first["runs"][0])
 
 
 def test_listings_are_narrowed(served: Served) -> None:

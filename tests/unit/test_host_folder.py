@@ -15,7 +15,7 @@ import pytest
 from runyard.host.arrivals import Arrivals
 from runyard.host.folder import FolderWatch
 from runyard.ports.blobs import BlobInfo
-from runyard.stores.embedded.clock import SystemClock
+from runyard.stores.clock import SystemClock
 from tests.host_helpers import PATIENCE, eventually, zip_bytes
 
 if sys.platform == "linux":

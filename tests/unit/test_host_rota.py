@@ -14,7 +14,7 @@ import pytest
 from runyard.host.app import QUEUE, HostJson
 from runyard.host.rota import WAIT, Rota
 from runyard.ports.queue import DEAD_LETTERS, MAX_DELIVERIES, Message
-from runyard.stores.embedded.clock import SystemClock
+from runyard.stores.clock import SystemClock
 from runyard.testing import MemoryQueue
 from tests.host_helpers import PATIENCE, eventually, served
 

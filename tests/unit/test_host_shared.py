@@ -304,7 +304,7 @@ import sys, queue, os
 sys.path[:0] = {[str(Path(mounts.__file__).parents[3]), str(Path(__file__).parents[2])]!r}
 from pathlib import Path
 from runyard.host.folder import FolderWatch
-from runyard.stores.embedded.clock import SystemClock
+from runyard.stores.clock import SystemClock
 os.setgid(65534); os.setuid(65534)
 seen = queue.Queue()
 watch = FolderWatch(Path({str(root)!r}), emit=seen.put, known=lambda *_: False, clock=SystemClock())

@@ -13,7 +13,7 @@ from runyard.errors import ConfigError
 from runyard.host.agenda import Agenda
 from runyard.host.app import TIMER
 from runyard.host.timers import Schedule, Timer, TimerMemory
-from runyard.stores.embedded.clock import SystemClock
+from runyard.stores.clock import SystemClock
 from runyard.testing import ManualClock
 from tests.host_helpers import served
 

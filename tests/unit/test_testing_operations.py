@@ -80,7 +80,7 @@ def test_each_method_of_each_port_is_known_to_write_or_to_read(port: str) -> Non
 
 
 def test_the_table_has_every_port_that_a_use_case_is_given() -> None:
-    assert {"targets", "clock"} == set(Ports.__dataclass_fields__) - set(WRITES)
+    assert {"targets", "clock", "identities"} == set(Ports.__dataclass_fields__) - set(WRITES)
     assert set(WRITES) == set(READS) == set(PORTS)
 
 

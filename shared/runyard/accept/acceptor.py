@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from runyard import telemetry
 from runyard.accept import messages
 from runyard.accept.concealed import concealed, forget, forget_unless_named, whole_request
 from runyard.accept.rejections import reject
@@ -22,7 +23,7 @@ from runyard.events.blob import BlobDrop, experiment_of
 from runyard.events.submission import Submission, SubmissionEvent, parse_submission
 from runyard.ports import Ports
 from runyard.runs.failures import failure
-from runyard.runs.identity import identity, run_id
+from runyard.runs.identity import identity, plain_etag, run_id
 from runyard.runs.model import Origin, Run
 from runyard.runs.moves import Move, birth, transition
 from runyard.runs.states import State
@@ -51,7 +52,7 @@ def accept(ports: Ports, body: bytes, *, message_id: str, enqueued: float) -> Ru
 
 def blob_identity(drop: BlobDrop) -> str:
     """The identity of a blob event: the same for the event, its repetitions and the sweep."""
-    return identity(f"{drop.container}/{drop.name}", drop.etag)
+    return identity(f"{drop.container}/{drop.name}", plain_etag(drop.etag))
 
 
 def _accept_blob(ports: Ports, drop: BlobDrop, source: str) -> Run:
@@ -69,6 +70,11 @@ def _accept_blob(ports: Ports, drop: BlobDrop, source: str) -> Run:
 
 def _accept_submission(ports: Ports, body: bytes, message_id: str, enqueued: float) -> Run:
     event = parse_submission(body)
+    with telemetry.event(event.trace):
+        return _accept_event(ports, event, message_id, enqueued)
+
+
+def _accept_event(ports: Ports, event: SubmissionEvent, message_id: str, enqueued: float) -> Run:
     submission = event.submission
     event_id = event.cloud_event[1] if event.cloud_event is not None else submission.id or message_id
     ident = event_identity(event, message_id)
@@ -109,9 +115,11 @@ def _new_run(ports: Ports, experiment: str, origin: Origin, ident: str, at: floa
         reason=f"asked for by {origin.source} {origin.name}".rstrip(),
         since=now,
         created=now,
+        trace=telemetry.current(),
     )
 
 
+@telemetry.step("accept", 1)
 def _begin(ports: Ports, run: Run, asked: Asked) -> Run:
     """Resolve and write the run: waiting list, row, wake. A repeated event finds the run that exists, and wakes for it."""
     if (known := ports.runs.find(run.identity)) is not None:
@@ -168,6 +176,11 @@ def accept_run(ports: Ports, ident: str) -> Run:
     if run.cancel_requested:
         cancel_waiting(ports, run, who="accept")
         return ports.runs.get(ident) or run
+    return _go_on(ports, run)
+
+
+@telemetry.step("accept", 1)
+def _go_on(ports: Ports, run: Run) -> Run:
     try:
         request = whole_request(ports, run)
         resolved = resolve(ports, asked_of(Submission.of(request)))

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from runyard import telemetry
 from runyard.accept import messages
 from runyard.accept.acceptor import describe, event_identity
 from runyard.accept.concealed import concealed, forget_unless_named, whole_request
@@ -15,7 +16,7 @@ from runyard.accept.resolve import asked_of
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError, ConflictError, NotFoundError, ThrottledError
 from runyard.events.blob import BlobDrop
-from runyard.events.submission import Submission, parse_submission
+from runyard.events.submission import Submission, SubmissionEvent, parse_submission
 from runyard.ports import Ports
 from runyard.runconfig.redact import redacted, redacted_text
 from runyard.runs.identity import identity, run_id
@@ -81,6 +82,7 @@ def _write(ports: Ports, submission: Submission, origin: Origin, unique: str) ->
         reason=f"asked for by {origin.source} {origin.name}".rstrip(),
         since=now,
         created=now,
+        trace=telemetry.current(),
     )
     run = concealed(ports, describe(run, submission))
     stored, created = ports.runs.create(birth(run, [], who=origin.source), durable=True)
@@ -110,6 +112,11 @@ def send(ports: Ports, queue: str, body: bytes, *, delay: float = 0.0) -> str:
             + ("; or send the message without a delay" if queue == SUBMISSIONS else "")
         )
     event = parse_submission(body)
+    with telemetry.event(event.trace):
+        return _send_apart(ports, event)
+
+
+def _send_apart(ports: Ports, event: SubmissionEvent) -> str:
     submission = event.submission
     asked_of(submission)
     event_id = event.cloud_event[1] if event.cloud_event is not None else submission.id or secrets.token_hex(16)

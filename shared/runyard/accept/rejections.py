@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from runyard import telemetry
 from runyard.dispatch.wakes import wake_finished
 from runyard.errors import RunyardError
 from runyard.ports import Ports
@@ -37,6 +38,7 @@ def reject(ports: Ports, origin: Origin, error: RunyardError, *, at: float, iden
         since=now,
         created=now,
         error=why,
+        trace=telemetry.current(),
     )
     stored, created = ports.runs.create(birth(run, [move], who="accept"))
     wake_finished(ports, stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,12 +12,16 @@ from runyard.events import cloudevents, eventgrid, github, signed
 from runyard.events.delivery import Delivery, Occurrence
 from runyard.events.signatures import Proof, Signing, verify, verify_secret
 from runyard.ports import Ports, Webhook, WebhookSecret
+from runyard.ports.identities import WEBHOOKS
 
 GITHUB: Final = "github"
 HMAC: Final = "hmac"
 CLOUDEVENTS: Final = "cloudevents"
 EVENTGRID: Final = "eventgrid"
 
+BY_ENTRA: Final = "entra:"
+"""What stands before the application's id where a secret's number is told, if a token was the proof."""
+_WEB_TOKEN: Final = re.compile(r"eyJ[\w-]*\.eyJ[\w-]*\.[\w-]+")
 SECRET_HEADER: Final = "X-Runyard-Key"  # noqa: S105 - the header's name
 """Shows the secret, where deliveries are not signed."""
 
@@ -69,23 +74,35 @@ def valid_secrets(webhook: Webhook, now: float) -> list[WebhookSecret]:
 def prove(ports: Ports, webhook: Webhook, delivery: Delivery) -> tuple[Proof, WebhookSecret]:
     """Check that a delivery is from who has one of the secrets; gives which one.
 
-    An Entra token of the sender would be one more way, checked here: it needs the cloud host, which this version has not.
+    Where deliveries are not signed, and the service knows tokens of a directory, one of these proves as much.
 
     Raises:
         AuthError: if it is not.
         EventError: if a header that counts is there twice.
+        TransientError: if a token cannot be checked now.
     """
+    signing, token = signing_of(webhook), _token_of(delivery)
+    if signing is None and ports.identities is not None and token is not None:
+        caller = ports.identities.check(token, WEBHOOKS)
+        return Proof(0), WebhookSecret(id=f"{BY_ENTRA}{caller.app}"[:100], name="")
     now = ports.clock.now()
     found = [(each, ports.secrets.get(each.name)) for each in valid_secrets(webhook, now)]
     known = [(each, value) for each, value in found if value]
     if not known:
         raise AuthError(f"the secret of webhook {webhook.name!r} is missing; `runyard webhook rotate` sets a new one")
-    signing, keys = signing_of(webhook), [value for _, value in known]
+    keys = [value for _, value in known]
     if signing is None:
         proof = verify_secret(webhook.secret_header or SECRET_HEADER, keys, delivery.header)
     else:
         proof = verify(signing, keys, delivery.header, delivery.body, now=now)
     return proof, known[proof.key][0]
+
+
+def _token_of(delivery: Delivery) -> str | None:
+    """The JSON web token that a delivery shows: three parts, as no secret of ours has unless somebody chose it so."""
+    scheme, _, shown = (delivery.header("Authorization") or "").partition(" ")
+    shown = shown.strip(" \t")
+    return shown if scheme.lower() == "bearer" and _WEB_TOKEN.fullmatch(shown) else None
 
 
 def read(webhook: Webhook, delivery: Delivery, proof: Proof) -> Sequence[Occurrence] | str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from runyard import telemetry
 from runyard.accept.acceptor import blob_identity
 from runyard.accept.concealed import whole_template
 from runyard.accept.doors import check_room, drop, submit
@@ -31,7 +32,7 @@ from runyard.events.signatures import Proof
 from runyard.events.submission import Submission
 from runyard.events.template import fill
 from runyard.ports import Ports, Webhook
-from runyard.runs.identity import identity, run_id
+from runyard.runs.identity import identity, plain_etag, run_id
 from runyard.runs.model import Origin
 from runyard.runs.states import State
 
@@ -177,7 +178,8 @@ def carry_out(ports: Ports, webhook: Webhook, event: Occurrence, *, alone: bool 
     if not is_wanted(webhook, event):
         return Outcome(event=event, what=IGNORED)
     try:
-        return _drop(ports, event) if webhook.blob_drops else _submit(ports, webhook, event)
+        with telemetry.event(event.trace):
+            return _drop(ports, event) if webhook.blob_drops else _submit(ports, webhook, event)
     except ConflictError:
         if alone:
             raise
@@ -219,11 +221,14 @@ def blob_of(ports: Ports, event: Occurrence) -> BlobDrop | None:
         raise ConfigError(f"the blob is in {found.container[:63]!r}, and the registered containers are {known}")
     if not found.etag:
         raise EventError("the blob event has no eTag, and without one its version is not known")
-    if ports.blobs.head(found.container, found.name) is None:
+    there = ports.blobs.head(found.container, found.name)
+    if there is None:
         raise NotFoundError(
             f"there is no blob {found.container}/{found.name[:200]}; the event is of another store, or came late"
         )
-    return found
+    # The event's time is a moment after the blob's own, which is what the sweep sees, and part of the run's id.
+    same = plain_etag(there.etag) == found.etag
+    return replace(found, modified=there.modified) if same else found
 
 
 def _drop(ports: Ports, event: Occurrence) -> Outcome:

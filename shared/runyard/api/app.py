@@ -8,6 +8,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from runyard.api import (
+    attempt_blobs,
+    attempts,
     computes,
     deliveries,
     drain,
@@ -27,6 +29,7 @@ from runyard.api import (
     webhooks,
 )
 from runyard.api.guard import Guard
+from runyard.api.traced import Traced
 from runyard.services import Services
 
 
@@ -58,10 +61,12 @@ def create_app(get_services: Callable[[], Services], get_token: Callable[[], str
         subscriptions,
         queues,
         secrets,
+        attempts,
+        attempt_blobs,
         service,
         page,
     ):
         app.include_router(module.router)
-    guard = Guard(app, get_token=token)
+    guard = Guard(app, get_token=token, get_entry=lambda: get_services().entry)
     app.state.is_known = guard.is_known
-    return guard
+    return Traced(guard)

@@ -14,6 +14,7 @@ from runyard.runconfig.redact import redacted, redacted_text
 from runyard.runs.model import Attempt, Event, JobSpec, Run
 from runyard.runs.states import State
 from runyard.runs.summary import summary
+from runyard.telemetry.traceparent import trace_id
 
 __all__ = [
     "attempt_shape",
@@ -39,6 +40,7 @@ def details(ports: Ports, run: Run) -> RunDetails:
         "queuePosition": position,
         "runDefinition": definition(run.spec, run.target) if run.spec else None,
         "logFiles": log_files(ports, run),
+        "traceId": trace_id(run.trace) or None,
         "mayStillRun": _left(left_behind(ports, run)),
     }
 

@@ -25,9 +25,9 @@ RETRY_AFTER: Final = 1
 """Seconds after which who was turned away may come again: a door is done with a request in milliseconds."""
 
 _SUBMISSION: Final = re.compile(
-    r"/api/(runs(/[^/]+/resubmit)?|webhooks/[^/]+(/test)?|schedules/[^/]+/run|queues/[^/]+/messages)"
+    r"/api/(runs(/[^/]+/resubmit)?|webhooks/[^/]+(/test)?|schedules/[^/]+/run|queues/[^/]+/messages|attempts/(links|token))"
 )
-_UPLOAD: Final = re.compile(r"/api/(snapshots|uploads(/[^/]+){0,2})")
+_UPLOAD: Final = re.compile(r"/api/(snapshots|uploads(/[^/]+){0,2}|attempts/blobs/.+)")
 
 
 class Entrance:

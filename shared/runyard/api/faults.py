@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,6 +15,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from runyard.api.answers import answer
+from runyard.attempts import TokenError
 from runyard.errors import (
     AuthError,
     ConfigError,
@@ -30,6 +32,7 @@ from runyard.runconfig.redact import redacted_text
 STATUS: Final[tuple[tuple[type[RunyardError], int], ...]] = (
     (NotFoundError, 404),
     (ConflictError, 409),
+    (TokenError, 401),
     (AuthError, 403),
     (MediaTypeError, 415),
     (ConfigError, 400),
@@ -39,8 +42,12 @@ STATUS: Final[tuple[tuple[type[RunyardError], int], ...]] = (
     (RunyardError, 500),
 )
 """The first that fits counts."""
+PASSING: Final = (AuthError, ConflictError, StorageFullError, TargetError)
+"""What a store refuses for a while: it is busy or down, a role is not assigned yet, a lock is held."""
 RETRY_AFTER: Final = 5.0
 """Seconds after which a caller may try a passing fault again, when the platform said nothing."""
+
+log = logging.getLogger(__name__)
 
 _HTTP: Final = {
     404: ("NotFoundError", "there is nothing at this address; the API is under /api"),
@@ -55,13 +62,21 @@ def fault(status: int, code: str, message: str, headers: dict[str, str] | None =
 
 
 def of_error(error: RunyardError) -> Response:
-    """The answer of an error of ours."""
+    """The answer of an error of ours.
+
+    What a store of the service itself refused is nothing that a caller could mend: it is told to come again, and the log why.
+    """
+    if error.of_store and isinstance(error, PASSING):
+        log.error("a store does not answer: %s", redacted_text(error.message), extra={"action": "store.failed"})
+        return fault(503, "StoreError", "a store of this service does not answer now; try again", _wait_of(error))
     status = next(number for kind, number in STATUS if isinstance(error, kind))
-    headers = {}
-    if status in {429, 503}:
-        seconds = getattr(error, "retry_after", None) or RETRY_AFTER
-        headers["Retry-After"] = str(math.ceil(seconds))
+    headers = _wait_of(error) if status in {429, 503} else {}
     return fault(status, type(error).__name__, redacted_text(error.message), headers)
+
+
+def _wait_of(error: RunyardError) -> dict[str, str]:
+    seconds = getattr(error, "retry_after", None) or RETRY_AFTER
+    return {"Retry-After": str(math.ceil(seconds))}
 
 
 def install(app: FastAPI) -> None:

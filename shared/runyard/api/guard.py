@@ -3,6 +3,9 @@
 Loopback is no protection by itself: any web page may send requests to it. So the ``Host`` must be a loopback name (a page
 that rebinds its own name to 127.0.0.1 still sends its own), an ``Origin`` must be our own, and everything but a few public
 paths needs the token (or the cookie that a one-time link sets).
+
+In Azure anybody may knock. There the platform hands on requests for the names of the service only, so any ``Host`` is taken, and
+the entry says who may come in.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -22,7 +26,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runyard.api.entrance import Entrance, busy, drain
-from runyard.api.faults import fault, internal
+from runyard.api.faults import fault, internal, of_error
+from runyard.errors import AuthError, RunyardError
+from runyard.services.entry import Entry
 
 MAX_SNAPSHOT: Final = 300 * 1024 * 1024
 """Bytes of an uploaded snapshot: the SDK's own limit, the same in all its releases."""
@@ -37,6 +43,7 @@ COOKIE: Final = "runyard"
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 _PART: Final = re.compile(r"/api/uploads/[^/]+/[^/]+")
 _DELIVERY: Final = re.compile(r"/api/webhooks/[^/]+")
+_ATTEMPT: Final = re.compile(r"/api/attempts/.*", re.DOTALL)
 _ASKING: Final = frozenset({"GET", "DELETE"})
 """Methods by which the owner of a webhook asks at its address; by others its senders do, and most are refused by 405."""
 _PUBLIC: Final = frozenset({("GET", "/"), ("GET", "/api/health"), ("GET", "/api/version")})
@@ -63,9 +70,16 @@ def cookie_of(token: str) -> str:
 class Guard:
     """ASGI middleware: the outermost layer."""
 
-    def __init__(self, app: ASGIApp, *, get_token: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        get_token: Callable[[], str | None],
+        get_entry: Callable[[], Entry | None] = lambda: None,
+    ) -> None:
         self._app = app
         self._get_token = get_token
+        self._get_entry = get_entry
         self._entrance = Entrance()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +100,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        refusal = self._refusal(scope)
+        refusal = await self._refusal(scope)
         if refusal is not None:
             await refusal(scope, receive, answering)
             return
@@ -109,43 +123,68 @@ class Guard:
         await drain(receive, PART_SIZE + MAX_BODY)
         await busy()(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    async def _refusal(self, scope: Scope) -> Response | None:
         method, path, headers = scope["method"], scope["path"], Headers(scope=scope)
         if _too_long(headers, limit_of(scope)):
             return _too_large(limit_of(scope))
-        if method not in _ASKING and _DELIVERY.fullmatch(path):
-            return None  # its proof is checked instead; a tunnel brings a host name of its own
-        host = headers.get("host", "")
-        if not _HOST.fullmatch(host):
-            return fault(403, "AuthError", "this service answers to 127.0.0.1, localhost and [::1] only")
-        origin = headers.get("origin")
-        if origin is not None and origin.lower() != f"{scope.get('scheme', 'http')}://{host}".lower():
-            return fault(403, "AuthError", "a page of another origin may not call this service")
+        if _ATTEMPT.fullmatch(path) or (method not in _ASKING and _DELIVERY.fullmatch(path)):
+            return None  # its own proof is checked instead; a tunnel brings a host name of its own
+        entry = self._get_entry()
+        if (foreign := _foreign(scope, headers, anywhere=entry is not None)) is not None:
+            return foreign
         if (method, path) in _PUBLIC or self.is_known(headers, method):
             return None
-        return fault(
-            401,
-            "AuthError",
-            "the token is missing or wrong; use the link that `runyard up` printed, or let the CLI call",
-            {"WWW-Authenticate": "Bearer"},
-        )
+        return _unknown() if entry is None else await run_in_threadpool(_admitted, entry, headers)
 
     def is_known(self, headers: Headers, method: str = "GET") -> bool:
         """Whether the request shows the token, or the cookie made from it."""
         token = self._get_token()
         if token is None:
             return False
-        scheme, _, shown = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode()):
+        if hmac.compare_digest(_bearer(headers).encode(), token.encode()):
             return True
         if method not in _SAFE_METHODS and headers.get("origin") is None:
             return False  # a browser says where such a request comes from; by its cookie alone it does not count
         return hmac.compare_digest(_cookie(headers).encode(), cookie_of(token).encode())
 
 
+def _foreign(scope: Scope, headers: Headers, *, anywhere: bool) -> Response | None:
+    """The answer to a request that another site had a browser send. ``anywhere``: under whatever name, behind whatever ends TLS."""
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if not anywhere and not _HOST.fullmatch(host):
+        return fault(403, "AuthError", "this service answers to 127.0.0.1, localhost and [::1] only")
+    schemes = {scope.get("scheme", "http"), "https"} if anywhere else {scope.get("scheme", "http")}
+    if origin is not None and origin.lower() not in {f"{scheme}://{host}".lower() for scheme in schemes}:
+        return fault(403, "AuthError", "a page of another origin may not call this service")
+    return None
+
+
+def _unknown() -> Response:
+    message = "the token is missing or wrong; use the link that `runyard up` printed, or let the CLI call"
+    return fault(401, "AuthError", message, {"WWW-Authenticate": "Bearer"})
+
+
+def _admitted(entry: Entry, headers: Headers) -> Response | None:
+    """``None`` if the entry lets the caller in, else the answer. It may take a moment."""
+    try:
+        entry.admit(_bearer(headers))
+    except AuthError as error:
+        if not error.of_store:
+            return fault(401, "AuthError", error.message, {"WWW-Authenticate": "Bearer"})
+        return of_error(error)
+    except RunyardError as error:
+        return of_error(error)
+    return None
+
+
+def _bearer(headers: Headers) -> str:
+    scheme, _, shown = headers.get("authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else ""
+
+
 def limit_of(scope: Scope) -> int:
     """How many bytes the body of a request may have."""
-    if scope["method"] == "PUT" and _PART.fullmatch(scope["path"]):
+    if scope["method"] == "PUT" and (_PART.fullmatch(scope["path"]) or _ATTEMPT.fullmatch(scope["path"])):
         return PART_SIZE
     if scope["method"] == "POST" and scope["path"] in {"/api/runs", "/api/snapshots"}:
         kind = Headers(scope=scope).get("content-type", "")

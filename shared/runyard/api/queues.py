@@ -15,10 +15,9 @@ from runyard.accept.doors import shown
 from runyard.api.answers import answer, iso
 from runyard.api.context import PortsDep
 from runyard.api.shapes import MessageShape
-from runyard.dispatch.wakes import BURIED, FINISHED, NOTIFY, SUBMISSIONS, WATCH, dispatch_queue
+from runyard.dispatch.wakes import queues
 from runyard.errors import ConfigError
 from runyard.ports import Message, Ports
-from runyard.ports.queue import DEAD_LETTERS
 from runyard.reconcile import redrive
 from runyard.runconfig.redact import redacted_text
 
@@ -66,9 +65,9 @@ async def send_message(
     return await run_in_threadpool(send)
 
 
-def _own(ports: Ports) -> set[str]:
+def _own(ports: Ports) -> frozenset[str]:
     """The queues of this service."""
-    return {SUBMISSIONS, WATCH, FINISHED, NOTIFY, BURIED, DEAD_LETTERS, *map(dispatch_queue, ports.targets.kinds())}
+    return queues(ports.targets.kinds())
 
 
 def _check(name: str) -> str:

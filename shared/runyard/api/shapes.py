@@ -24,6 +24,8 @@ class RunDetails(RunSummary, TypedDict):
     queuePosition: int | None
     runDefinition: dict[str, Any] | None
     logFiles: dict[str, str]
+    traceId: str | None
+    """The W3C trace that its spans are in; ``None`` if telemetry was off when it was made."""
     mayStillRun: LeftShape | None
     """Of a run that was ended by force: where its script may still be running."""
 

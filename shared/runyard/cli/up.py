@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TextIO
 from urllib.parse import quote
 
 import typer
 
+from runyard import telemetry
 from runyard.cli.context import Root, root_of
 from runyard.cli.outcome import say
 
@@ -59,6 +62,18 @@ def up(
         typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Time between scans of a drop folder that is shared."),
     ] = 1.0,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Where to serve HTTP, on loopback; 0 for any.")] = PORT,
+    log: Annotated[
+        str,
+        typer.Option(
+            "--log", metavar="lines|json", envvar="RUNYARD_LOG", help="json: each record as a JSON object on a line."
+        ),
+    ] = "lines",
+    azure: Annotated[
+        bool,
+        typer.Option(
+            "--azure", help="With Azure's stores, as the environment or ./local.settings.json says. To develop."
+        ),
+    ] = False,
 ) -> None:
     """Serve a root on this machine, until interrupted.
 
@@ -66,26 +81,43 @@ def up(
     """
     if ingest not in {"new", "existing"}:
         raise typer.BadParameter(f"--ingest is new or existing, and not {ingest[:30]!r}")
+    if log not in {"lines", "json"}:
+        raise typer.BadParameter(f"--log is lines or json, and not {log[:30]!r}")
     folder = root_of(root)
-    with hosting(
+    rules = FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval)
+    from runyard.cli.up_azure import hosting_azure  # noqa: PLC0415 - no more than its imports
+
+    hosts = hosting_azure if azure else hosting
+    with hosts(
         folder,
         port=port,
-        console=print,
-        folder_rules=FolderRules(existing=ingest == "existing", polling=poll, interval=poll_interval),
+        console=partial(print, flush=True) if log == "json" else print,
+        json_lines=log == "json",
+        folder_rules=rules,
     ) as (host, services):
-        code = services.one_time_code or ""
-        print(f"root    {folder}")
-        print(f"drop    {folder}/snapshots/EXPERIMENT/NAME.zip")
-        print(f"open    {host.url}/?token={quote(code)}  (works once)")
-        print("stop    Ctrl-C; what runs goes on", flush=True)
-        if services.drain_ended:
-            print("drain   ended: a host that starts takes work again", flush=True)
+        drops = "container snapshots: " if azure else f"{folder}/snapshots/"
+        _greet(folder, drops, host, services, file=sys.stderr if log == "json" else sys.stdout)
         host.run_forever()
+
+
+def _greet(folder: Path, drops: str, host: Host, services: Services, file: TextIO) -> None:
+    """Say where it is. The link is for whoever started it, and not for who collects the log."""
+    print(f"root    {folder}", file=file)
+    print(f"drop    {drops}EXPERIMENT/NAME.zip", file=file)
+    print(f"open    {host.url}/?token={quote(services.one_time_code or '')}  (works once)", file=file)
+    print("stop    Ctrl-C; what runs goes on", file=file, flush=True)
+    if services.drain_ended:
+        print("drain   ended: a host that starts takes work again", file=file, flush=True)
 
 
 @contextmanager
 def hosting(
-    folder: Path, *, port: int = 0, console: Print | None = None, folder_rules: FolderRules | None = None
+    folder: Path,
+    *,
+    port: int = 0,
+    console: Print | None = None,
+    json_lines: bool = False,
+    folder_rules: FolderRules | None = None,
 ) -> Iterator[tuple[Host, Services]]:
     """Play host for a root until the end of the block; jobs go on after that.
 
@@ -101,12 +133,13 @@ def hosting(
     lock = HostLock(folder)
     lock.acquire()  # before the stores: two hosts on one root would both free locks
     try:
+        telemetry.start(system="runyard")
         services = open_embedded(folder)
     except BaseException:
+        telemetry.stop()
         lock.release()
         raise
-    services.token = secrets.token_urlsafe(32)
-    services.one_time_code = secrets.token_urlsafe(24)
+    lock_up(services)
     install(services)
 
     def known(container: str, name: str, etag: str, modified: float) -> bool:
@@ -122,9 +155,10 @@ def hosting(
         polling=rules.polling,
         interval=rules.interval,
         console=console,
+        json_lines=json_lines,
         version=own_version(),
     )
-    host = Host(services.ports, folder, services.token, options=options, lock=lock)
+    host = Host(services.ports, folder, services.token or "", options=options, lock=lock)
     try:
         services.take_over()
         host.start()
@@ -133,6 +167,13 @@ def hosting(
         host.stop()
         install(None)
         services.close()
+        telemetry.stop()
+
+
+def lock_up(services: Services) -> None:
+    """Let in who was given the link, or reads the root."""
+    services.token = secrets.token_urlsafe(32)
+    services.one_time_code = secrets.token_urlsafe(24)
 
 
 def next_step(folder: Path) -> None:

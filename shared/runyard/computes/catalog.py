@@ -115,10 +115,10 @@ def remove(ports: Ports, name: str) -> None:
         NotFoundError: if there is none of this name.
         ConfigError: if runs wait for it or run on it, or it is the root's own.
     """
-    if name == DEFAULT:
-        raise ConfigError(f"{name} is every root's own compute; pause it with `runyard compute pause {name}`")
     if (compute := ports.computes.get(name)) is None:
         raise NotFoundError(f"there is no compute {name!r}")
+    if name == DEFAULT and compute.kind == DEFAULT:
+        raise ConfigError(f"{name} is every root's own compute; pause it with `runyard compute pause {name}`")
     ports.gates.configure(
         name, limit=compute.limit, paused=True
     )  # nobody takes a slot between the look and the removal

@@ -10,7 +10,8 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from runyard.dispatch import calls
+from runyard import telemetry
+from runyard.dispatch import calls, told
 from runyard.dispatch.attempts import newest
 from runyard.dispatch.cancel import end_unstarted
 from runyard.dispatch.refusals import Refusal, refuse
@@ -40,6 +41,7 @@ class Claim:
     """Whether nobody can have submitted the attempt before."""
 
 
+@telemetry.step("claim", 2)
 def claim(ports: Ports, compute: Compute, run: Run, slot: Slot) -> Claim | None:
     """Plan and prepare, then claim the run for its next attempt; ``None`` if that is not to be (the slot is freed)."""
     plan = calls.plan(ports, Job(run=run, compute=compute, attempt=run.attempt + 1, slot=slot.index))
@@ -164,8 +166,11 @@ def take_over(ports: Ports, compute: Compute, run: Run, slot: Slot) -> None:
 
 def hand_over(ports: Ports, compute: Compute, claims: Sequence[Claim]) -> None:
     """Submit claimed runs in one go and write down what came of each."""
+    began = ports.clock.now()
     results = calls.submit_many(ports, compute, [made.plan for made in claims])
+    times = began, ports.clock.now()
     for made, result in zip(claims, results, strict=True):
+        told.submitted(made.run, times, result, first=made.first)
         if isinstance(result, RunyardError):
             nothing_there = made.first and calls.is_definite(result)
             refuse(ports, compute, Refusal(made.run, made.slot, result, nothing_there=nothing_there))

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runyard.dispatch import calls
+from runyard.dispatch import calls, told
 from runyard.dispatch.attempts import ended_as, newest
 from runyard.dispatch.retries import MAX_TRIES, block_of, retry_delay
 from runyard.dispatch.slots import entry_of, let_slot_go
@@ -120,6 +120,7 @@ def _try_later(ports: Ports, compute: Compute, refused: Refusal, delay: float) -
     count = f"; try {run.tries + 1} of {MAX_TRIES}" if error.error_class == "transient" else ""
     reason = f"{error.message}; tried again in {delay:.0f} s{count}"
     stored = _back(ports, run, reason, now=now, not_before=now + delay, voided=refused.voided)
+    told.tried_again(error.error_class, compute.name)
     if refused.voided is not None:  # else nothing of it is there
         calls.clean_up(ports, run, run.handle)
     ports.gates.put_back(compute.name, entry_of(stored), taken=refused.slot.taken)
@@ -199,6 +200,7 @@ def _move_over(ports: Ports, compute: Compute, other: Compute, refused: Refusal,
         kind=other.kind,
         passed=passed,
     )
+    told.tried_again(error.error_class, compute.name)
     calls.clean_up(ports, run, run.handle)
     block = block_of(error.error_class, delay)
     ports.gates.block(compute.name, until=now + block, reason=error.message)

@@ -34,15 +34,17 @@ def retry_delay(run: Run, error: RunyardError, now: float) -> float | None:
 
 def delay_of(run: Run, error_class: str, now: float) -> float | None:
     """The same by the word of the table alone."""
+    return pause(error_class, run.tries, now - (run.refused_since or now))
+
+
+def pause(error_class: str, tries: int, waited: float) -> float | None:
+    """Seconds until the next try after ``tries`` in vain, the first of them ``waited`` seconds ago; ``None``: no more."""
     if error_class not in BACKOFF:
         return None
-    if error_class == "transient":
-        if run.tries >= MAX_TRIES:
-            return None
-    elif now - (run.refused_since or now) > PATIENCE:
+    if tries >= MAX_TRIES if error_class == "transient" else waited > PATIENCE:
         return None
     first, most = BACKOFF[error_class]
-    return float(min(first * 2 ** min(run.tries, 30), most))
+    return float(min(first * 2 ** min(tries, 30), most))
 
 
 def block_of(error_class: str, delay: float) -> float:

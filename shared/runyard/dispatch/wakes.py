@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 import msgspec
 
 from runyard.errors import EventError
 from runyard.ports import Compute, Ports
+from runyard.ports.queue import DEAD_LETTERS
 from runyard.runs.model import Run
 
 SCHEMA: Final = 1
@@ -57,6 +59,11 @@ Form = TypeVar("Form", DispatchWake, WatchTick, EndingWake, NotifyWake)
 def dispatch_queue(kind: str) -> str:
     """The dispatch queue of a kind."""
     return f"dispatch-{kind}"
+
+
+def queues(kinds: Iterable[str]) -> frozenset[str]:
+    """Every queue of a service with these kinds of compute target: what it listens to, and :data:`BURIED`."""
+    return frozenset({SUBMISSIONS, WATCH, FINISHED, NOTIFY, BURIED, DEAD_LETTERS, *map(dispatch_queue, kinds)})
 
 
 def wake_dispatch(ports: Ports, compute: Compute) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from runyard.errors import EventError
 from runyard.events.times import seconds_of
-from runyard.runs.identity import check_experiment
+from runyard.runs.identity import check_experiment, plain_etag
 
 WHOLE: Final = frozenset({"PutBlob", "PutBlockList", "CopyBlob", "FlushWithClose"})
 """Calls after which a blob is whole. ``CreateFile`` and ``SftpCreate``, for instance, come before its content."""
@@ -68,7 +68,7 @@ def parse_blob_event(event: Mapping[str, object]) -> BlobDrop | None:
         account=_account(str(event.get("topic") or event.get("source") or "")),
         container=container,
         name=name,
-        etag=str(data.get("eTag") or "").strip('"'),
+        etag=plain_etag(str(data.get("eTag") or "")),
         size=size if type(size) is int and size >= 0 else None,
         event_id=_text(event, "id"),
         modified=modified,

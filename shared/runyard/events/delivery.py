@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 from runyard.errors import EventError, MediaTypeError
+from runyard.telemetry.traceparent import NAME, valid
 
 MOST_EVENTS: Final = 500
 """Events of one delivery: each is durable writes (8 ms on a busy machine), and Event Grid waits 30 s for all of them."""
@@ -80,6 +81,14 @@ class Occurrence:
     subject: str = ""
     payload: object = None
     """What templates point into."""
+
+    @property
+    def trace(self) -> str:
+        """The trace that it says it belongs to; empty if it does not say.
+
+        CloudEvents do by an attribute: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/extensions/distributed-tracing.md.
+        """
+        return valid(self.payload.get(NAME)) if isinstance(self.payload, Mapping) else ""
 
 
 def read_json(body: bytes, *, hint: str = "") -> Any:

@@ -22,6 +22,7 @@ from runyard.errors import EventError
 from runyard.events.times import seconds_of
 from runyard.runconfig.paths import inside
 from runyard.runs.identity import check_experiment
+from runyard.telemetry.traceparent import valid
 
 MAX_BYTES: Final = 262_144
 """Bytes of an event: a message of Service Bus (standard) holds no more."""
@@ -149,6 +150,8 @@ class SubmissionEvent:
     """(source, id) of the CloudEvent around it: its identity."""
     time: float | None = None
     """When the CloudEvent says that it happened."""
+    trace: str = ""
+    """The trace that the CloudEvent says it belongs to (W3C ``traceparent``)."""
 
 
 class _Envelope(msgspec.Struct):
@@ -160,6 +163,7 @@ class _Envelope(msgspec.Struct):
     type: object = None
     time: object = None
     datacontenttype: object = None
+    traceparent: object = None
     data: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -206,6 +210,7 @@ def _cloud_event(envelope: _Envelope) -> SubmissionEvent:
         submission=_validate(raw),
         cloud_event=(texts["source"], texts["id"]),
         time=seconds_of(envelope.time, "the CloudEvent's"),
+        trace=valid(envelope.traceparent),
     )
 
 

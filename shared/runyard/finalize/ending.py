@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from runyard.dispatch import calls
+from runyard import telemetry
+from runyard.dispatch import calls, told
 from runyard.dispatch.attempts import last_handled, newest
 from runyard.dispatch.notes import untold
 from runyard.dispatch.slots import entry_of
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 __all__ = ["RUNS", "collecting_is_overdue", "finish", "finish_overdue", "free_slot", "let_go"]
 
 
+@telemetry.step("finalize", 2)
 def finish(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Ended) -> None:
     """End the run as its attempt ended, or queue it again if another attempt is due.
 
@@ -51,6 +53,7 @@ def finish(ports: Ports, compute: Compute, run: Run, slot: Slot, seen: Ended) ->
     level = logging.WARNING if error is not None else logging.INFO
     log.log(level, "%s: %s, %s", run.id, stored.status, stored.reason, extra={"action": "end", **stored.log_context()})
     if again is not None:
+        told.tried_again(again.error.error_class, compute.name)
         calls.clean_up(ports, stored, run.handle)
         _queue_again(ports, compute, stored, slot, again.delay)
     else:

@@ -71,7 +71,7 @@ class Agenda:
             try:
                 self.run_due()
             except Exception:
-                log.exception("a timer or a second try could not be started")
+                log.exception("a timer or a second try could not be started", extra={"action": "timer.failed"})
             with self._changed:
                 if not self._stopping:
                     self._changed.wait(self._nap())

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from runyard.telemetry.lines import as_json
+
 Print = Callable[[str], None]
 
 
@@ -16,14 +18,15 @@ class ConsoleHandler(logging.Handler):
     its ``run``: an id, or a run's ``log_context()``. Times are local: a person at the machine reads them.
     """
 
-    def __init__(self, console: Print, level: int = logging.INFO) -> None:
+    def __init__(self, console: Print, level: int = logging.INFO, *, json_lines: bool = False) -> None:
         super().__init__(level)
         self._console = console
+        self._form = as_json if json_lines else line
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
         try:
-            self._console(line(record))
+            self._console(self._form(record))
         except Exception:  # noqa: BLE001 - logging's own rule: a handler reports its failure and never raises
             self.handleError(record)
 

@@ -95,7 +95,9 @@ class FolderWatch:
                 else:
                     self._watch()
             except Exception:
-                log.exception("watching %s failed; it is scanned again", self._root.name)
+                log.exception(
+                    "watching %s failed; it is scanned again", self._root.name, extra={"action": "folder.rescan"}
+                )
                 self._stopping.wait(PAUSE)
 
     def _watch(self) -> None:
@@ -109,7 +111,11 @@ class FolderWatch:
                 tree.close()
         except WatchLimitError as error:
             log.warning(
-                "%s cannot be watched (%s); it is scanned every %g s instead", self._root.name, error, self._interval
+                "%s cannot be watched (%s); it is scanned every %g s instead",
+                self._root.name,
+                error,
+                self._interval,
+                extra={"action": "folder.rescan"},
             )
             self._polling = True
 

@@ -20,6 +20,7 @@ from runyard.host.agenda import Agenda
 from runyard.host.app import EVENT, QUEUE, TIMER, FunctionApp, find_app, load_app
 from runyard.host.arrivals import Known
 from runyard.host.console import ConsoleHandler, Print
+from runyard.host.container import ContainerWatch
 from runyard.host.events import EventDelivery
 from runyard.host.folder import POLL, FolderWatch
 from runyard.host.lock import HostInfo, HostLock
@@ -55,10 +56,14 @@ class HostOptions:
     """The start mark of the folder: what came before it is left alone at the start."""
     console: Print | None = None
     """Prints one line per event, if given."""
+    json_lines: bool = False
+    """Whether each line is a JSON object."""
     polling: bool = False
     """Whether to scan the folder even where the system tells of changes."""
     interval: float = POLL
     """Seconds between scans of the folder, where there are any."""
+    container: bool = False
+    """Whether snapshots come to the blob store's container, which is listed at each interval, and not to a folder."""
     grace: float = 10.0
     """Seconds that calls in flight have at the stop."""
     version: str = ""
@@ -71,7 +76,7 @@ class _Parts:
     app: FunctionApp
     agenda: Agenda
     rota: Rota
-    folder: FolderWatch | None = None
+    folder: FolderWatch | ContainerWatch | None = None
     web: WebServer | None = None
 
 
@@ -173,7 +178,7 @@ class Host:
         if self._options.console is None:
             return
         logger = logging.getLogger("runyard")
-        self._console = ConsoleHandler(self._options.console)
+        self._console = ConsoleHandler(self._options.console, json_lines=self._options.json_lines)
         logger.addHandler(self._console)
         if logger.getEffectiveLevel() > logging.INFO:
             logger.setLevel(logging.INFO)
@@ -195,24 +200,37 @@ class Host:
             assert memory is not None
             Timer(served, clock, parts.agenda, memory, rota.run).start()
         if events := app.by_trigger(EVENT):
-            delivery = EventDelivery(events, clock, parts.agenda, rota.run)
-            base = (self._root / SNAPSHOTS).resolve()
-
-            def emit(blob: BlobInfo) -> None:
-                delivery.deliver(blob, f"file://{quote(str(base / blob.name))}")
-
-            parts.folder = FolderWatch(
-                self._root / SNAPSHOTS,
-                emit=emit,
-                known=options.known,
-                clock=clock,
-                since=options.since,
-                polling=options.polling,
-                interval=options.interval,
-            )
+            parts.folder = self._watch(EventDelivery(events, clock, parts.agenda, rota.run))
         if app.asgi is not None:
             parts.web = WebServer(app.asgi, port=options.port, grace=options.grace)
         return parts
+
+    def _watch(self, delivery: EventDelivery) -> FolderWatch | ContainerWatch:
+        """What finds snapshots as they come."""
+        options, clock = self._options, self._ports.clock
+        if options.container:
+            return ContainerWatch(
+                self._ports.blobs,
+                SNAPSHOTS,
+                emit=lambda blob: delivery.deliver(blob, f"{SNAPSHOTS}/{quote(blob.name)}"),
+                known=options.known,
+                since=options.since,
+                interval=options.interval,
+            )
+        base = (self._root / SNAPSHOTS).resolve()
+
+        def emit(blob: BlobInfo) -> None:
+            delivery.deliver(blob, f"file://{quote(str(base / blob.name))}")
+
+        return FolderWatch(
+            self._root / SNAPSHOTS,
+            emit=emit,
+            known=options.known,
+            clock=clock,
+            since=options.since,
+            polling=options.polling,
+            interval=options.interval,
+        )
 
     def _start_parts(self, parts: _Parts) -> None:
         if parts.web is not None:

@@ -73,7 +73,9 @@ class TreeWatch:
 
     def _handle(self, event: Event) -> None:
         if event.mask & flags.Q_OVERFLOW:
-            log.warning("more happened in the folder than could be told; it is scanned again")
+            log.warning(
+                "more happened in the folder than could be told; it is scanned again", extra={"action": "folder.rescan"}
+            )
             self.scan()
         elif event.mask & flags.IGNORED:
             self._paths.pop(event.wd, None)

@@ -130,7 +130,9 @@ class Rota:
         for lane, item in running:
             name = lane.served.name if lane.served else "the host"
             what = f"message {item.id}" if isinstance(item, Message) else "an event or a timer"
-            log.warning("%s: still busy with %s at the stop; it comes again", name, what)
+            log.warning(
+                "%s: still busy with %s at the stop; it comes again", name, what, extra={"action": "host.stopping"}
+            )
         for lane, item in left:
             if isinstance(item, Message):
                 self._abandon(lane, item)
@@ -234,7 +236,7 @@ class Rota:
             try:
                 item()
             except Exception:
-                log.exception("an event or a timer failed")
+                log.exception("an event or a timer failed", extra={"action": "function.failed"})
             return None
         assert lane.served is not None
         try:
@@ -261,4 +263,4 @@ class Rota:
 
 def _tell_lost(lane: _Lane, message: Message) -> None:
     name = lane.served.name if lane.served else ""
-    log.info("%s: the lock of message %s was lost; it comes again", name, message.id)
+    log.info("%s: the lock of message %s was lost; it comes again", name, message.id, extra={"action": "lock.lost"})

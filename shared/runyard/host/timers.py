@@ -85,7 +85,7 @@ class TimerMemory:
         except FileNotFoundError:
             pass
         except (msgspec.DecodeError, msgspec.ValidationError):
-            log.warning("%s cannot be read; the timers begin anew", path.name)
+            log.warning("%s cannot be read; the timers begin anew", path.name, extra={"action": "timer.memory"})
 
     def last(self, name: str) -> float | None:
         """When the timer was due last, as far as known."""
@@ -100,7 +100,12 @@ class TimerMemory:
                 draft.write_bytes(msgspec.json.encode(self._last))
                 draft.replace(self._path)
             except OSError as error:
-                log.warning("%s cannot be written (%s); a restart may repeat a timer", self._path.name, error.strerror)
+                log.warning(
+                    "%s cannot be written (%s); a restart may repeat a timer",
+                    self._path.name,
+                    error.strerror,
+                    extra={"action": "timer.memory"},
+                )
 
 
 class Timer:

@@ -6,6 +6,7 @@ import logging
 
 import msgspec
 
+from runyard import telemetry
 from runyard.dispatch.wakes import EndingWake, read, wake_notify
 from runyard.events.endings import encoded, ending_event
 from runyard.notify.matching import matches
@@ -28,6 +29,11 @@ def announce(ports: Ports, body: bytes) -> None:
     if not ports.runs.in_outbox(wake.run):
         return
     run = ports.runs.get(wake.run)
+    with telemetry.of_run("announce", run) if run is not None else telemetry.NOTHING:
+        _announce(ports, wake.run, run)
+
+
+def _announce(ports: Ports, run_id: str, run: Run | None) -> None:
     concerned = _concerned(ports, run) if run is not None else []
     if run is not None and concerned:
         event = ending_event(run, ports.subscriptions.source())
@@ -42,9 +48,10 @@ def announce(ports: Ports, body: bytes) -> None:
                 body=data,
                 created=now,
                 next_at=now,
+                trace=run.trace,
             )
             ports.deliveries.add(_bounded(delivery, counts.get(each.name, {}).get(PENDING, 0), now))
-    ports.runs.announced(wake.run)
+    ports.runs.announced(run_id)
     for each in concerned:
         if not each.paused:
             wake_notify(ports, each.name)

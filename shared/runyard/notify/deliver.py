@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
+from runyard import telemetry
 from runyard.dispatch.wakes import SUBMISSIONS, NotifyWake, read, wake_notify, wake_notify_later
 from runyard.errors import ConfigError, StorageFullError
 from runyard.events.endings import CONTENT_TYPE, submission_of
@@ -17,6 +18,7 @@ from runyard.events.signatures import STANDARD_SIGNATURE, sign_standard
 from runyard.notify import schedule
 from runyard.ports import Delivery, Parcel, Ports, Receipt, Subscription, Try
 from runyard.ports.deliveries import DEAD, DELIVERED, HISTORY, PENDING
+from runyard.telemetry import instruments, traceparent
 
 BATCH: Final = 50
 """Deliveries that one message hands out at most."""
@@ -83,7 +85,7 @@ def _claim(ports: Ports, due: Delivery) -> Delivery | None:
 def _try(ports: Ports, subscription: Subscription, claimed: Delivery) -> bool:
     """Try it once; whether the receiver answered at all."""
     began = ports.clock.now()
-    receipt = hand_over(ports, subscription, claimed)
+    receipt = _hand_over(ports, subscription, claimed)
     now = ports.clock.now()
     error = schedule.said(receipt)
     made = Try(at=began, seconds=round(now - began, 3), status=receipt.status, error=error)
@@ -100,6 +102,7 @@ def _try(ports: Ports, subscription: Subscription, claimed: Delivery) -> bool:
     else:
         after = _later(ports, after, receipt, error, now)
     ports.deliveries.replace(after, version=claimed.version)
+    telemetry.measure(instruments.DELIVERIES, 1, {"runyard.outcome": after.state})
     return receipt.status is not None or receipt.refused
 
 
@@ -127,6 +130,18 @@ def _pause(ports: Ports, name: str, reason: str) -> None:
         log.warning("%s is paused: %s", name, reason, extra={"action": "notify.paused"})
 
 
+def _hand_over(ports: Ports, subscription: Subscription, delivery: Delivery) -> Receipt:
+    """The same in the trace of the run, which goes on with the receiver."""
+    with telemetry.of_delivery(delivery.run_id, delivery.trace) as span:
+        receipt = hand_over(ports, subscription, delivery)
+        span.note({"runyard.subscription": subscription.name, "runyard.notify.try": delivery.tries})
+        if receipt.status is not None and not subscription.queue:
+            span.note({"http.request.method": "POST", "http.response.status_code": receipt.status})
+        if not schedule.is_taken(receipt):
+            span.fail(str(receipt.status or "no answer"))
+    return receipt
+
+
 def hand_over(ports: Ports, subscription: Subscription, delivery: Delivery) -> Receipt:
     """One try, by HTTP or to a queue."""
     if subscription.queue:
@@ -147,7 +162,8 @@ def signed(secrets: list[str], ident: str, at: float, body: bytes) -> dict[str, 
     """The headers of a delivery; each secret signs, so that a receiver may change to the next one when it likes."""
     each = [sign_standard(secret, ident=ident, timestamp=at, body=body) for secret in secrets]
     both = " ".join(headers[STANDARD_SIGNATURE] for headers in each)
-    return {"Content-Type": CONTENT_TYPE, "User-Agent": "runyard", **each[0], STANDARD_SIGNATURE: both}
+    trace = {traceparent.NAME: context} if (context := telemetry.current()) else {}
+    return {"Content-Type": CONTENT_TYPE, "User-Agent": "runyard", **trace, **each[0], STANDARD_SIGNATURE: both}
 
 
 def _secrets(ports: Ports, subscription: Subscription) -> list[str]:

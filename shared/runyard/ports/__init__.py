@@ -4,14 +4,15 @@ An adapter needs no inheritance: it has the methods. One contract suite per port
 every adapter. Everything is synchronous.
 """
 
-from runyard.ports.blobs import BlobInfo, BlobReader, BlobStore
+from runyard.ports.blobs import BlobInfo, BlobReader, BlobStore, LinkUse
 from runyard.ports.bundle import Ports
 from runyard.ports.clock import Clock
 from runyard.ports.computes import Compute, ComputeStore
 from runyard.ports.courier import Courier, Parcel, Receipt
 from runyard.ports.deliveries import Delivery, DeliveryStore, Try
 from runyard.ports.gates import Gate, Gates, Slot, Waiting
-from runyard.ports.kept import kept_of, user_secret
+from runyard.ports.identities import Caller, Identities
+from runyard.ports.kept import kept_of, secrets_for, user_secret
 from runyard.ports.marks import MarkStore, StartMark
 from runyard.ports.queue import Message, Queue
 from runyard.ports.runs import Page, Query, RunStore
@@ -39,6 +40,7 @@ __all__ = [
     "BlobInfo",
     "BlobReader",
     "BlobStore",
+    "Caller",
     "Capabilities",
     "Clock",
     "Compute",
@@ -50,7 +52,9 @@ __all__ = [
     "Ended",
     "Gate",
     "Gates",
+    "Identities",
     "Job",
+    "LinkUse",
     "LogChunk",
     "MarkStore",
     "Message",
@@ -81,5 +85,6 @@ __all__ = [
     "WebhookSecret",
     "WebhookStore",
     "kept_of",
+    "secrets_for",
     "user_secret",
 ]

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, Literal, Protocol
 
 MAX_PART: Final = 64 << 20
 """Bytes of a part of a blob. Azure takes 4,000 MiB; a part is held in memory."""
 MAX_PARTS: Final = 1000
 """Parts of a blob. Azure takes 50,000."""
+
+LinkUse = Literal["read", "create", "replace", "append"]
+"""What a link is for; each of these, and no more:
+
+``read``: its bytes and properties. ``create``: writing it if it is not there, never over one that is, and reading it.
+``replace``: writing it, there or not, whole or in blocks; not reading. ``append``: making it as an append blob if it is not there,
+adding to its end, and reading it; not replacing what is there.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +140,11 @@ class BlobStore(Protocol):
         """Delete a blob; whether it was there."""
         ...
 
-    def link(self, container: str, name: str, *, seconds: float) -> str | None:
-        """A URL that serves the blob for a short time without credentials; ``None`` if the store has no such thing."""
+    def link(self, container: str, name: str, *, seconds: float, use: LinkUse = "read") -> str | None:
+        """A URL by which whoever has it may use the blob for a short time, without credentials.
+
+        It speaks Blob Storage's REST protocol. It cannot be taken back. ``None`` if the store has no such thing.
+        """
         ...
 
     def stream(self, container: str, name: str, *, offset: int = 0) -> Iterator[bytes]:

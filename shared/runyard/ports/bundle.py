@@ -10,6 +10,7 @@ from runyard.ports.computes import ComputeStore
 from runyard.ports.courier import Courier
 from runyard.ports.deliveries import DeliveryStore
 from runyard.ports.gates import Gates
+from runyard.ports.identities import Identities
 from runyard.ports.marks import MarkStore
 from runyard.ports.queue import Queue
 from runyard.ports.runs import RunStore
@@ -38,3 +39,5 @@ class Ports:
     secrets: Secrets
     clock: Clock
     targets: Targets
+    identities: Identities | None = None
+    """Whose tokens count beside secrets; ``None`` = nobody's."""

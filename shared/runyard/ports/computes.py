@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+OLD: Final = 5.0
+"""Seconds for which a compute may be shown as it was, after another process changed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,11 @@ class Compute:
 
 
 class ComputeStore(Protocol):
-    """Keeps computes and aliases (other names under which run configurations know them)."""
+    """Keeps computes and aliases (other names under which run configurations know them).
+
+    ``get`` and ``aliases`` are asked for each message, so what another process changed may be seen :data:`OLD` seconds later; what was
+    changed through this store is seen at once, and that a name is unknown is never old.
+    """
 
     def put(self, compute: Compute) -> None:
         """Create or replace."""

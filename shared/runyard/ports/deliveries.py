@@ -55,6 +55,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """When it was delivered, or given up."""
     error: str = ""
     """Why it is dead."""
+    trace: str = ""
+    """The trace context of what asked for its run, as the run's row has it."""
     version: int = 1
     schema: int = 1
 

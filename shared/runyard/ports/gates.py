@@ -12,7 +12,9 @@ AGEING: Final = 3600.0
 As all entries age alike, their order never changes while they wait: it is that of ``enqueued - AGEING * priority``.
 """
 FAR: Final = 10_000
-"""How far :meth:`Gates.position` counts, so that asking for it costs no more however many runs wait."""
+"""How far :meth:`Gates.position` counts, and :attr:`Gate.waiting` need count, so that asking costs no more however many runs wait.
+
+Counting so far may take ten requests: nothing asks for it on a run's way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Gate:
     next_at: float | None
     """When that message is due; ``None`` = the watch is disarmed."""
     waiting: int
-    """How many runs wait: exact, and as cheap to read when 100,000 do."""
+    """How many runs wait: exact up to :data:`FAR`, which may stand for more."""
     taken: int
     """How many slots are held."""
     draining: bool = False
@@ -133,7 +135,10 @@ class Gates(Protocol):
         ...
 
     def room(self, compute: str) -> int:
-        """How many slots are free; 0 while paused or draining, or if there is no such gate."""
+        """How many slots are free; 0 while paused or draining, or if there is no such gate.
+
+        A number above 0 may be a second old; 0 is of this moment.
+        """
         ...
 
     def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
@@ -180,5 +185,8 @@ class Gates(Protocol):
         ...
 
     def disarm(self, compute: str, generation: int) -> bool:
-        """Disarm the watch if it is still at ``generation`` and no slot is held."""
+        """Disarm the watch if it is still at ``generation`` and no slot is held.
+
+        ``False`` may be the answer for a minute after another process freed the last slot; ``True`` never is while one is held.
+        """
         ...

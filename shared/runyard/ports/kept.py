@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from runyard.errors import ConfigError
 from runyard.ports.secrets import Secrets
+from runyard.runner.sealed import MASK, at, pointer_to
 from runyard.runs.identity import OF_USER
 from runyard.runs.kept import Kept, decode
 
@@ -36,3 +40,19 @@ def user_secret(secrets: Secrets, name: str, variable: str) -> str:
             f"`runyard secret set {name}` makes it"
         )
     return value
+
+
+def secrets_for(secrets: Secrets, record: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """What a runner's record shows masked, by JSON pointers into it.
+
+    The record names the run's secret as ``secret``, and the users' by their variables as ``secrets``. It has those fields of the
+    run's ``spec`` that matter to it under their own names.
+
+    Raises:
+        ConfigError: if the run's secrets are gone, or one that its run configuration names is not there.
+    """
+    kept = kept_of(secrets, record.get("secret", ""), run_id)
+    found = {pointer: value for pointer, value in kept.spec.items() if at(record, pointer) == MASK}
+    for variable, name in record.get("secrets", {}).items():
+        found[pointer_to("environment_variables", variable)] = user_secret(secrets, name, variable)
+    return found

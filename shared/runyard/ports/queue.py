@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-MAX_BODY: Final = 256 * 1024
-"""Bytes of a message's body: the bound of Service Bus' standard tier (header included there)."""
+MAX_BODY: Final = 220 * 1024
+"""Bytes of a message's body. Service Bus' standard tier has 256 KiB for it with its header and its properties:
+https://learn.microsoft.com/azure/service-bus-messaging/service-bus-quotas"""
+MAX_PROPERTIES: Final = 32 * 1024
+"""Bytes of a message's properties together, names included; the rest of the 256 KiB is for what the service adds."""
 MAX_DELIVERIES: Final = 10
 """Deliveries after which a message is dead-lettered: Service Bus' default."""
 DEAD_LETTERS: Final = "deadletters"
@@ -57,11 +60,11 @@ class Queue(Protocol):
             body: At most :data:`MAX_BODY` bytes.
             delay: A lower bound, in seconds.
             message_id: At most 128 characters; random when not given. Not used for duplicate detection.
-            properties: Application properties.
+            properties: Application properties; at most :data:`MAX_PROPERTIES` bytes.
             durable: Whether it must survive a power cut once this returns (doors), not only a kill.
 
         Raises:
-            ConfigError: if the body is too large.
+            ConfigError: if the body is too large, or the properties or the id are.
             StorageFullError: if there is no room.
         """
         ...

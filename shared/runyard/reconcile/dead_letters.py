@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from runyard import telemetry
 from runyard.accept import messages, reject
 from runyard.accept.acceptor import accept_run, blob_identity, event_identity, fail
 from runyard.dispatch.wakes import BURIED, SUBMISSIONS
@@ -17,6 +18,8 @@ from runyard.ports import Message, Ports
 from runyard.reconcile.wake_up import reconcile
 from runyard.runs.model import Origin
 from runyard.runs.states import State
+from runyard.telemetry import instruments
+from runyard.telemetry.traceparent import NAME, valid
 
 LOCK: Final = 60.0
 LONGEST: Final = 500
@@ -31,13 +34,20 @@ def bury(ports: Ports, letter: Message) -> None:
     log.error(
         "a message of %s became a dead letter: %s", source, why, extra={"action": "dead letter", "letter": letter.id}
     )
+    telemetry.measure(instruments.DEAD_LETTERS, 1, {"messaging.destination.name": source})
     if source == SUBMISSIONS:
         _end_submission(ports, letter, letter.dead_letter_description or why)
     else:
         reconcile(ports)  # a lost wake: whatever it was to move is found by its gate
     # Without a source the letter was sent here by hand: sent again it goes to accept, which tells what is wrong with it.
     properties = {"source": letter.dead_letter_source, "reason": why, "description": letter.dead_letter_description}
-    ports.queue.send(BURIED, letter.body, message_id=letter.id, properties=properties)
+    ports.queue.send(BURIED, letter.body, message_id=letter.id, properties={**properties, **_trace_of(letter)})
+
+
+def _trace_of(letter: Message) -> dict[str, str]:
+    """Its trace context: sent again, it goes on in the same trace."""
+    trace = valid(letter.properties.get(NAME))
+    return {NAME: trace} if trace else {}
 
 
 def _failure(description: str, way_out: str) -> EventError:
@@ -107,7 +117,8 @@ def redrive(ports: Ports, *, source: str | None = None, most: int = 1000) -> int
             if source is not None and letter.properties.get("source") != source:
                 kept.append(letter)
                 continue
-            ports.queue.send(letter.properties.get("source") or SUBMISSIONS, letter.body, durable=True)
+            source_of = letter.properties.get("source") or SUBMISSIONS
+            ports.queue.send(source_of, letter.body, properties=_trace_of(letter), durable=True)
             ports.queue.complete(letter)
             sent += 1
     for letter in kept:  # given back only now: sooner, they would be received again at once

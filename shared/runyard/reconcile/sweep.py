@@ -9,11 +9,13 @@ import logging
 from dataclasses import dataclass, field
 from typing import Final
 
+from runyard import telemetry
 from runyard.accept import drop
 from runyard.accept.acceptor import blob_identity
 from runyard.events.blob import BlobDrop
 from runyard.ports import BlobInfo, Ports
 from runyard.reconcile.tombstones import is_too_old
+from runyard.telemetry import instruments
 
 DROP_CONTAINER: Final = "snapshots"
 PAGE: Final = 5000
@@ -52,6 +54,7 @@ def sweep(ports: Ports) -> int:
         missed, after, more = missed + page.taken, page.next, page.next is not None
     if missed:
         ports.marks.count(DROP_CONTAINER, missed, ports.clock.now())
+        telemetry.measure(instruments.SWEPT, missed)
         log.warning("the sweep found %d snapshots that raised no event", missed, extra={"action": "sweep"})
     return missed
 

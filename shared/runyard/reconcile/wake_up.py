@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from typing import Final
 
+from runyard import telemetry
 from runyard.accept import messages
 from runyard.dispatch.cancel import WAITING, cancel_waiting
 from runyard.dispatch.wakes import SUBMISSIONS, send_tick, wake_dispatch, wake_finished
@@ -20,6 +21,7 @@ from runyard.runs.deadlines import DEADLINES
 from runyard.runs.model import Run, RunError
 from runyard.runs.moves import Move, transition
 from runyard.runs.states import CANCEL_REQUESTED, State
+from runyard.telemetry import instruments
 
 OVERDUE: Final = 30.0
 """Seconds after its time when a watch counts as lost."""
@@ -46,9 +48,18 @@ def reconcile(ports: Ports) -> int:
             continue
         if (gate.limit, gate.paused) != (compute.limit, compute.paused):  # whoever set it died before the gate had it
             ports.gates.configure(compute.name, limit=compute.limit, paused=compute.paused)
+        _measure(gate)
         woken += _work_without_wake(ports, compute, gate)
         woken += _watch_without_tick(ports, compute, gate)
     return woken + restore(ports) + _never_accepted(ports) + _canceled_waiting(ports) + take_up(ports)
+
+
+def _measure(gate: Gate) -> None:
+    telemetry.measure(
+        instruments.ON_COMPUTE, gate.waiting, {"runyard.compute": gate.compute, "runyard.place": "waiting"}
+    )
+    telemetry.measure(instruments.ON_COMPUTE, gate.taken, {"runyard.compute": gate.compute, "runyard.place": "slot"})
+    telemetry.measure(instruments.LIMIT, gate.limit, {"runyard.compute": gate.compute})
 
 
 def _work_without_wake(ports: Ports, compute: Compute, gate: Gate) -> int:

@@ -1,5 +1,6 @@
 """``runner.pyz keep --root DIR``, ``runner.pyz serve --root DIR`` and ``runner.pyz run --root DIR JOB.json``.
 
+``runner.pyz remote --root DIR --service URL`` carries out an attempt far from the service (:mod:`.remote`).
 ``runner.pyz build-environment`` is the builder of environments (:mod:`.environments`).
 """
 
@@ -28,6 +29,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
     running = commands.add_parser("run", help="carry out one attempt")
     running.add_argument("--root", required=True)
     running.add_argument("job", help="a file with the job's record as JSON")
+    remote = commands.add_parser("remote", help="carry out the attempt that a token of a service stands for")
+    remote.add_argument("--root", required=True, help="a folder of this machine: it goes with it")
+    remote.add_argument("--service", required=True, help="the service's address")
+    remote.add_argument(
+        "--token-file", default="", help="holds the token, and is removed; or RUNYARD_ATTEMPT_TOKEN does"
+    )
     commands.add_parser("build-environment", help="build the environment that the wish on stdin asks for")
     commands.add_parser("build-image", help="have the image of a container ready; the order comes on stdin")
     commands.add_parser("build-in-image", help="build an environment, in the container that becomes its image")
@@ -40,6 +47,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     # Each loads what it needs: the keeper is to be small.
     if chosen.command == "keep":
         return keep(chosen.root, chosen.build, chosen.linger, chosen.in_place)
+    if chosen.command in ("remote", "build-environment"):
+        return _far(chosen)
     if chosen.command == "serve":
         from .serve import serve  # noqa: PLC0415
 
@@ -49,12 +58,19 @@ def main(arguments: Optional[List[str]] = None) -> int:
 
         with open(chosen.job, encoding="utf-8") as stream:
             return run(chosen.root, json.load(stream))
-    if chosen.command == "build-environment":
-        from .environments import main_build  # noqa: PLC0415
-
-        return main_build()
     parser.print_help()
     return 2
+
+
+def _far(chosen: argparse.Namespace) -> int:
+    """What is done away from a supervisor."""
+    if chosen.command == "remote":
+        from .remote.carry import carry  # noqa: PLC0415
+
+        return carry(chosen.root, chosen.service, chosen.token_file)
+    from .environments import main_build  # noqa: PLC0415
+
+    return main_build()
 
 
 def _container(words: List[str]) -> int:

@@ -43,6 +43,11 @@ def identity(*parts: str) -> str:
     return digest.hexdigest()
 
 
+def plain_etag(etag: str) -> str:
+    """An ETag as identities hold it: Azure's SDKs give it in quotes, as the header has it, and its events without."""
+    return etag.removeprefix("W/").strip('"')
+
+
 def run_id(experiment: str, seconds: float, ident: str) -> str:
     """``<experiment>_<unix seconds>_<8 hex>``: the form of the SDK's own local run ids."""
     return f"{experiment}_{int(seconds)}_{ident[:8]}"

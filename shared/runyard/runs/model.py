@@ -227,6 +227,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str = ""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     properties: dict[str, str] = msgspec.field(default_factory=dict)
+    trace: str = ""
+    """The trace context of what asked for it (W3C ``traceparent``); empty if telemetry was off then."""
     version: int = 0
     schema: int = SCHEMA
 

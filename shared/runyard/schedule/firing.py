@@ -96,7 +96,13 @@ def _submit(ports: Ports, schedule: Schedule, time: float, note: Skipped | None)
     own = ports.runs.find(identity(key_of(schedule, time)))
     if own is None and schedule.overlap == "skip" and previous is not None and not previous.has_ended:
         running = Skipped(first=time, last=time, count=1, why="the run before it had not ended")
-        log.info("%s: %s left out: %s had not ended", schedule.name, utc(time), previous.id, extra=_extra(schedule))
+        log.info(
+            "%s: %s left out: %s had not ended",
+            schedule.name,
+            utc(time),
+            previous.id,
+            extra=_extra(schedule, "schedule.fired"),
+        )
         return _move(ports, schedule, time, lambda row: with_note(with_note(row, note), running)), 0
     try:
         run, created = submit(
@@ -109,7 +115,13 @@ def _submit(ports: Ports, schedule: Schedule, time: float, note: Skipped | None)
     except (RunyardError, OSError) as error:
         return _hold(ports, schedule, time, error, note), 0
     if created:
-        log.info("%s: %s is %s", schedule.name, utc(time), run.id, extra={**_extra(schedule), **run.log_context()})
+        log.info(
+            "%s: %s is %s",
+            schedule.name,
+            utc(time),
+            run.id,
+            extra={**_extra(schedule, "schedule.fired"), **run.log_context()},
+        )
     failures = _failures(schedule, previous, run)
     return _move(ports, schedule, time, lambda row: _made(with_note(row, note), time, run.id, failures)), int(created)
 
@@ -130,7 +142,9 @@ def _refused(
 ) -> Schedule | None:
     """A time that can make no run: a ``Failed`` one says so, and the schedule goes on."""
     reject(ports, origin_of(schedule, time), error, at=time, ident=identity(key_of(schedule, time)))
-    log.warning("%s: %s made no run: %s", schedule.name, utc(time), error.message, extra=_extra(schedule, "failed"))
+    log.warning(
+        "%s: %s made no run: %s", schedule.name, utc(time), error.message, extra=_extra(schedule, "schedule.failed")
+    )
     return _move(
         ports,
         schedule,
@@ -159,7 +173,7 @@ def _hold(
     flood = isinstance(error, ThrottledError)
     delay = (error.retry_after if isinstance(error, ThrottledError) else None) or RETRY
     said = _said(error)
-    log.warning("%s: %s waits: %s", schedule.name, utc(time), said, extra=_extra(schedule, "waits"))
+    log.warning("%s: %s waits: %s", schedule.name, utc(time), said, extra=_extra(schedule, "schedule.waits"))
     until = ports.clock.now() + delay
 
     def held(row: Schedule) -> Schedule | None:
@@ -177,12 +191,16 @@ def _hold(
 def _put_off(ports: Ports, schedule: Schedule, error: RunyardError | OSError) -> None:
     """Look at a schedule again later, and at the others now."""
     said = _said(error)
-    log.warning("%s: is looked at again in a minute: %s", schedule.name, said, extra=_extra(schedule, "failed"))
+    log.warning(
+        "%s: is looked at again in a minute: %s", schedule.name, said, extra=_extra(schedule, "schedule.failed")
+    )
     until = ports.clock.now() + RETRY
     try:
         change(ports, schedule, lambda row: replace(row, retry_at=until, last_error=said, failures=row.failures + 1))
     except (RunyardError, OSError) as second:  # the store itself: everything is due as before
-        log.warning("%s: its row cannot be written: %s", schedule.name, _said(second), extra=_extra(schedule, "failed"))
+        log.warning(
+            "%s: its row cannot be written: %s", schedule.name, _said(second), extra=_extra(schedule, "schedule.failed")
+        )
 
 
 def _said(error: RunyardError | OSError) -> str:
@@ -191,7 +209,11 @@ def _said(error: RunyardError | OSError) -> str:
 
 def _set_back(ports: Ports, schedule: Schedule, now: float) -> int:
     """The clock was set back since the row was moved: its next time is by the clock of now. Times that had their runs find them."""
-    log.info("%s: the clock was set back; its next time is found anew", schedule.name, extra=_extra(schedule))
+    log.info(
+        "%s: the clock was set back; its next time is found anew",
+        schedule.name,
+        extra=_extra(schedule, "schedule.fired"),
+    )
 
     def found(row: Schedule) -> Schedule | None:
         if row.moved <= now:
@@ -207,8 +229,8 @@ def _tell_skipped(schedule: Schedule, note: Skipped | None) -> None:
     if note is None:
         return
     which = utc(note.first) if note.count == 1 else f"{note.count:,} times from {utc(note.first)} to {utc(note.last)}"
-    log.warning("%s: %s %s", schedule.name, which, note.why, extra=_extra(schedule, "missed"))
+    log.warning("%s: %s %s", schedule.name, which, note.why, extra=_extra(schedule, "schedule.missed"))
 
 
-def _extra(schedule: Schedule, what: str = "fired") -> dict[str, object]:
-    return {"action": f"schedule.{what}", "schedule": schedule.name}
+def _extra(schedule: Schedule, action: str) -> dict[str, object]:
+    return {"action": action, "schedule": schedule.name}

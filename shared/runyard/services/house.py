@@ -1,30 +1,27 @@
-"""Puts adapters behind the ports: everything that is wired is wired here."""
+"""The services of a process: which they are, and the ports they stand on. The modules beside this one wire them."""
 
 from __future__ import annotations
 
-import logging
+import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from runyard.accept import Tally
-from runyard.computes import ensure_default, undrain
+from runyard.attempts import Keyring
+from runyard.computes import undrain
 from runyard.dispatch.turns import Turns
 from runyard.dispatch.wakes import WATCH, nudge
 from runyard.errors import ConfigError
-from runyard.ports import Clock, Ports, Queue, TargetContext
+from runyard.ports import Ports, Queue
 from runyard.reconcile import AlarmLog, alarms, recover
 from runyard.services.check import Check
 from runyard.services.checks import run_checks, supervision
-from runyard.stores.courier import HttpCourier
-from runyard.stores.embedded import EmbeddedStores, SystemClock
-from runyard.targets.registry import Registry, known_kinds
-
-HALF_WRITTEN: Final = 3600.0
-"""Seconds without a change after which a half-written file has no writer any more."""
-
-log = logging.getLogger(__name__)
+from runyard.services.entry import Entry
+from runyard.stores.azure.settings import azure_settings, names_azure
+from runyard.stores.observed import observed
+from runyard.targets.registry import cloud_kinds, known_kinds
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,7 +31,9 @@ class Services:
     ports: Ports
     root: Path | None
     token: str | None = None
-    """What callers over the network must show; ``None`` = nobody may call over the network."""
+    """What callers on this machine must show; ``None`` = nobody may call by it."""
+    entry: Entry | None = None
+    """Who may call from anywhere; ``None`` = only this machine may call."""
     one_time_code: str | None = None
     """What the printed link holds; used up by its first use."""
     hosted: bool = False
@@ -45,23 +44,29 @@ class Services:
     """Who is at work on which compute, in this process."""
     tally: Tally = field(init=False)
     """What became of webhooks' deliveries in this process."""
+    keyring: Keyring = field(init=False)
+    """What attempt tokens are signed with."""
     _tidy: Callable[[], object] | None = None
     _closers: list[Callable[[], None]] = field(default_factory=list)
     _alarm_log: AlarmLog | None = None
 
     def __post_init__(self) -> None:
+        self.ports = observed(self.ports)
         self.turns = Turns(self.ports.queue)
         self.tally = Tally(self.ports.clock.now())
+        self.keyring = Keyring(self.ports.secrets, self.ports.clock)
 
     def doctor(self) -> Sequence[Check]:
         """Check what a run needs here; each finding says how to mend it."""
         return run_checks(self.ports, self.root)
 
     def watch_over(self) -> None:
-        """Look for what is amiss, and tell the log."""
+        """Look for what is amiss, and tell the log; see that there is a token to call by."""
         if self._alarm_log is None:
             self._alarm_log = AlarmLog(self.ports.clock)
         self._alarm_log.tell(alarms(self.ports, supervision(self.root)))
+        if self.entry is not None:
+            self.entry.token()  # so that it is in the vault soon after the first start, for who wants to call
 
     def take_over(self) -> None:
         """What a host does first, once it is alone on its root: clear up after killed writers, go on where others ended.
@@ -80,53 +85,7 @@ class Services:
             self._closers.pop()()
 
 
-def kinds() -> Sequence[str]:
-    """The kinds of compute target that this version has, in order of name."""
-    return known_kinds()
-
-
-def open_embedded(root: Path, *, clock: Clock | None = None) -> Services:
-    """Open a root folder (made, or upgraded, when needed) with the adapters for one machine.
-
-    Raises:
-        ConfigError: if the root was made by a newer version, or is not a folder that we may write to.
-    """
-    clock = clock or SystemClock()
-    stores = EmbeddedStores.open(root, clock)
-    targets = Registry(
-        TargetContext(blobs=stores.blobs, secrets=stores.secrets, clock=clock, tell=_teller(stores.queue), root=root)
-    )
-    ports = Ports(
-        runs=stores.runs,
-        gates=stores.gates,
-        queue=stores.queue,
-        blobs=stores.blobs,
-        computes=stores.computes,
-        webhooks=stores.webhooks,
-        schedules=stores.schedules,
-        marks=stores.marks,
-        subscriptions=stores.subscriptions,
-        deliveries=stores.deliveries,
-        courier=HttpCourier(),
-        secrets=stores.secrets,
-        clock=clock,
-        targets=targets,
-    )
-    services = Services(
-        ports=ports,
-        root=root,
-        _tidy=lambda: stores.blobs.sweep(clock.now() - HALF_WRITTEN),
-        _closers=[stores.close, targets.close],
-    )
-    try:
-        ensure_default(ports, targets.default_compute())
-    except BaseException:
-        services.close()
-        raise
-    return services
-
-
-def _teller(queue: Queue) -> Callable[[str], None]:
+def teller(queue: Queue) -> Callable[[str], None]:
     """What a target calls from any thread when something happened on a compute."""
 
     def tell(compute: str) -> None:
@@ -136,6 +95,7 @@ def _teller(queue: Queue) -> Callable[[str], None]:
 
 
 _current: Services | None = None
+_opening = threading.Lock()
 
 
 def install(services: Services | None) -> None:
@@ -145,11 +105,39 @@ def install(services: Services | None) -> None:
 
 
 def current() -> Services:
-    """The services of this process.
+    """The services of this process: those that its host installed, else Azure's by the app's settings, opened once.
 
     Raises:
-        ConfigError: if there are none: nothing hosts this process.
+        ConfigError: if there are none, or naming the setting that is missing or wrong.
     """
-    if _current is None:
-        raise ConfigError("no services in this process; start a host with `runyard up`")
-    return _current
+    found = _current
+    return found if found is not None else _open()
+
+
+def _open() -> Services:
+    global _current  # noqa: PLW0603 - as above
+    with _opening:
+        if _current is None:
+            if not names_azure(os.environ):
+                raise ConfigError(
+                    "no services in this process: on one machine, start a host with `runyard up`; in Azure, the app's settings "
+                    "say where its stores are, and the setting Storage__blobServiceUri is missing"
+                )
+            from runyard.services.azure import open_azure  # noqa: PLC0415 - a host on one machine has no use for it
+
+            _current = open_azure(azure_settings(os.environ))
+        return _current
+
+
+def kinds() -> Sequence[str]:
+    """The kinds of compute target that there are where this process runs, in order of name.
+
+    Raises:
+        ConfigError: naming the setting that is missing or wrong: an app that cannot work takes no message.
+    """
+    if _current is not None:
+        return _current.ports.targets.kinds()
+    if not names_azure(os.environ):
+        return known_kinds()
+    azure_settings(os.environ)
+    return cloud_kinds()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
 from runyard.errors import ConfigError, LockLostError
-from runyard.ports.queue import MAX_BODY, MAX_DELIVERIES, Message
+from runyard.ports.queue import MAX_BODY, MAX_DELIVERIES, MAX_PROPERTIES, Message
 
 MAX_ID: Final = 128
 """Characters of a message id: Service Bus' limit."""
@@ -15,16 +16,21 @@ TOO_MANY_DELIVERIES: Final = "MaxDeliveryCountExceeded"
 TOO_MANY_DESCRIPTION: Final = f"It was delivered {MAX_DELIVERIES} times and never completed."
 
 
-def check_message(queue: str, body: bytes, message_id: str | None) -> str:
+def check_message(queue: str, body: bytes, message_id: str | None, properties: Mapping[str, str] | None = None) -> str:
     """Check what is sent and return its id, a random one if none is given.
 
     Raises:
-        ConfigError: if the body or the id is too large.
+        ConfigError: if the body, the id or the properties are too large.
     """
     if len(body) > MAX_BODY:
         raise ConfigError(
             f"a message on {queue!r} has at most {MAX_BODY} bytes, and this one has {len(body)}; "
             "put the content in a blob and send its name"
+        )
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in (properties or {}).items())
+    if size > MAX_PROPERTIES:
+        raise ConfigError(
+            f"the properties of a message have at most {MAX_PROPERTIES} bytes together, and these have {size}"
         )
     if message_id is None:
         return secrets.token_hex(16)

@@ -18,9 +18,11 @@ from runyard.errors import UnsupportedError
 from runyard.ports import Compute, ComputeTarget, TargetContext
 
 GROUP: Final = "runyard.targets"
+LOCAL: Final = "local"
+"""Exists under the embedded host only: in Azure it would run users' code inside the Functions app."""
 
 BUILT_IN: Final[Mapping[str, str]] = {
-    "local": "runyard.targets.local.target:LocalTarget",
+    LOCAL: "runyard.targets.local.target:LocalTarget",
 }
 PLANNED: Final = frozenset({"ssh", "aci", "batch", "livy"})
 """Kinds that the design knows and this version does not have."""
@@ -37,6 +39,16 @@ def _paths() -> Mapping[str, str]:
 def known_kinds() -> Sequence[str]:
     """The kinds that this installation has, sorted."""
     return sorted(_paths())
+
+
+def cloud_paths() -> Mapping[str, str]:
+    """The kinds of this installation that there are in Azure: all but :data:`LOCAL`."""
+    return {kind: path for kind, path in _paths().items() if kind != LOCAL}
+
+
+def cloud_kinds() -> Sequence[str]:
+    """Their names, sorted."""
+    return sorted(cloud_paths())
 
 
 class Registry:
@@ -74,7 +86,7 @@ class Registry:
 
     def default_compute(self) -> Compute:
         """The compute that every root has: ``local``."""
-        target: Any = self.get("local")
+        target: Any = self.get(LOCAL)
         made: Compute = target.default_compute()
         return made
 
@@ -107,6 +119,8 @@ class Registry:
 
     def _unknown(self, kind: str) -> str:
         have = ", ".join(self.kinds()) or "none"
+        if kind == LOCAL:
+            return f"the kind {kind!r} is for one machine (`runyard up`), and not for a service in Azure; available: {have}"
         if kind in PLANNED:
             return f"the kind {kind!r} is not available in this version; available: {have}"
         return f"there is no kind {kind[:60]!r}; available: {have}"

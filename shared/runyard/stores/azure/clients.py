@@ -16,7 +16,11 @@ from runyard.stores.azure.settings import AzureSettings
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableServiceClient
+    from azure.servicebus import ServiceBusClient
+    from azure.keyvault.secrets import SecretClient
     from azure.storage.blob import BlobServiceClient
+
+    from runyard.stores.azure.bus import Bus
 
 RETRIES: Final[Mapping[str, Any]] = {
     "retry_total": 3,
@@ -25,7 +29,8 @@ RETRIES: Final[Mapping[str, Any]] = {
     "retry_mode": "exponential",
 }
 """For Tables; seconds. Four sendings within about 5 s."""
-BLOB_RETRIES: Final[Mapping[str, Any]] = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2}
+PIECES: Final[Mapping[str, Any]] = {"max_single_get_size": 8 << 20, "max_chunk_get_size": 8 << 20}
+"""Bytes of one answer with a blob's content."""
 TIMEOUTS: Final[Mapping[str, Any]] = {"connection_timeout": 10, "read_timeout": 30}
 
 Sent = Callable[[str, str, str], None]
@@ -61,10 +66,38 @@ class Clients:
         """Blob Storage."""
         from azure.storage.blob import BlobServiceClient  # noqa: PLC0415
 
-        options = {**BLOB_RETRIES, **TIMEOUTS, **self._policies("blobs")}
+        from runyard.stores.azure.retries import Patient  # noqa: PLC0415
+
+        options = {"retry_policy": Patient(), **PIECES, **TIMEOUTS, **self._policies("blobs")}
         if self.settings.storage_connection:
             return BlobServiceClient.from_connection_string(self.settings.storage_connection, **options)
         return BlobServiceClient(self.settings.blob_uri, credential=self.credential, **options)
+
+    @cached_property
+    def bus(self) -> Bus:
+        """Service Bus."""
+        from runyard.stores.azure.bus import Bus  # noqa: PLC0415
+
+        return Bus(self._service_bus, sent=self._sent)
+
+    def _service_bus(self) -> ServiceBusClient:
+        from azure.servicebus import ServiceBusClient  # noqa: PLC0415
+
+        from runyard.stores.azure.bus import BUS_RETRIES, TRY_SECONDS  # noqa: PLC0415
+
+        if self.settings.bus_connection:
+            return ServiceBusClient.from_connection_string(
+                self.settings.bus_connection, try_timeout=TRY_SECONDS, **BUS_RETRIES
+            )
+        return ServiceBusClient(self.settings.namespace, self.credential, try_timeout=TRY_SECONDS, **BUS_RETRIES)
+
+    @cached_property
+    def vault(self) -> SecretClient:
+        """Key Vault's secrets."""
+        from azure.keyvault.secrets import SecretClient  # noqa: PLC0415
+
+        options = {**RETRIES, **TIMEOUTS, **self._policies("vault")}
+        return SecretClient(self.settings.vault_uri, self.credential, **options)
 
     def _policies(self, service: str) -> dict[str, Any]:
         """What counts requests, each sending of a retried one too."""
@@ -76,6 +109,6 @@ class Clients:
 
     def close(self) -> None:
         """Close what was opened."""
-        for name in ("tables", "blobs", "credential"):
+        for name in ("tables", "blobs", "bus", "vault", "credential"):
             if name in self.__dict__:
                 self.__dict__.pop(name).close()

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from azure.core import exceptions as core
 
+from runyard import telemetry
 from runyard.errors import (
     AuthError,
     ConfigError,
@@ -24,6 +25,8 @@ from runyard.errors import (
     ThrottledError,
     TransientError,
 )
+from runyard.stores.azure import edge_codes
+from runyard.telemetry import instruments
 
 Make = Callable[[str, float | None], RunyardError]
 
@@ -64,6 +67,13 @@ BY_STATUS: Final[Mapping[int, Make]] = {
 """What an HTTP status means where the service gives no code that says more."""
 
 BY_CODE: Final[Mapping[str, Make]] = {
+    **dict.fromkeys(edge_codes.NOT_FOUND, _plain(NotFoundError)),
+    **dict.fromkeys(edge_codes.CONFLICT, _plain(ConflictError)),
+    **dict.fromkeys(edge_codes.AUTH, _plain(AuthError)),
+    **dict.fromkeys(edge_codes.PASSING, _plain(TransientError)),
+    **dict.fromkeys(edge_codes.THROTTLED, _throttled),
+    **dict.fromkeys(edge_codes.FULL, _plain(StorageFullError)),
+    **dict.fromkeys(edge_codes.CONFIG, _plain(ConfigError)),
     "AccountBeingCreated": _plain(TransientError),
     "AccountIsDisabled": _plain(AuthError),
     "OperationTimedOut": _plain(TransientError),
@@ -91,6 +101,12 @@ BY_TYPE: Final[Mapping[type[BaseException], Make]] = {
     core.IncompleteReadError: _plain(TransientError),
     core.DecodeError: _plain(TransientError),
     core.TooManyRedirectsError: _plain(ConfigError),
+    core.SerializationError: _plain(ConfigError),
+    core.DeserializationError: _plain(TransientError),
+    core.StreamConsumedError: _plain(TransientError),
+    core.StreamClosedError: _plain(TransientError),
+    core.ResponseNotReadError: _plain(TransientError),
+    core.ODataV4Error: _plain(TransientError),
     core.HttpResponseError: _plain(TransientError),
     core.AzureError: _plain(TransientError),
 }
@@ -119,13 +135,18 @@ def translate(error: BaseException, what: str, by_type: Mapping[type[BaseExcepti
     code = code_of(error)
     status = getattr(error, "status_code", None)
     make = BY_CODE.get(code) or (BY_STATUS.get(status) if isinstance(status, int) else None) or _of_type(error, by_type)
-    return make(f"{what}: {_said(error, code)}", retry_after(error))
+    made = make(f"{what}: {_said(error, code)}", retry_after(error))
+    made.of_store = True
+    if isinstance(made, ThrottledError):
+        telemetry.measure(instruments.THROTTLED, 1, {"error.type": code or str(status or type(error).__name__)})
+    return made
 
 
 def code_of(error: BaseException) -> str:
-    """The service's own code; the SDKs give an enumeration's member, a text or nothing."""
+    """The service's own code; the SDKs give an enumeration's member, a text or nothing, where the answer's header has it."""
     code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+    return str(getattr(code, "value", code) or headers.get("x-ms-error-code") or "")
 
 
 def _of_type(error: BaseException, by_type: Mapping[type[BaseException], Make]) -> Make:
@@ -141,8 +162,13 @@ def _said(error: BaseException, code: str) -> str:
 
 
 def retry_after(error: BaseException) -> float | None:
-    """Seconds that the service asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ms-retry-after-ms``."""
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
+    """Seconds that the service asks to wait, in the answer that made the error."""
+    return seconds_to_wait(getattr(error, "response", None))
+
+
+def seconds_to_wait(response: object) -> float | None:
+    """Seconds that an answer asks to wait: ``Retry-After`` in seconds or as a date, or ``x-ms-retry-after-ms``."""
+    headers: Any = getattr(response, "headers", None)
     if headers is None:
         return None
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):

@@ -39,5 +39,33 @@ TABLES: Final = (
     DELIVERIES,
 )
 
-CONTAINERS: Final = ("snapshots", "runs", "uploads", "registers", "eventgrid-deadletters")
-"""Where snapshots are dropped, what runs leave, what the API took, start registers, and events that Event Grid could not deliver."""
+SUBMISSIONS: Final = "submissions"
+WATCH: Final = "watch"
+FINISHED: Final = "finished"
+NOTIFY: Final = "notify"
+DEAD_LETTERS: Final = "deadletters"
+"""Where the dead letters of all other queues are forwarded to."""
+BURIED: Final = "buried"
+QUEUES: Final = (SUBMISSIONS, WATCH, FINISHED, NOTIFY, DEAD_LETTERS, BURIED)
+"""The queues that there are beside one for each kind of compute, :func:`dispatch_queue`.
+Names: https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules#microsoftservicebus"""
+
+
+def dispatch_queue(kind: str) -> str:
+    """The queue of a kind of compute."""
+    return f"dispatch-{kind}"
+
+
+SNAPSHOTS: Final = "snapshots"
+"""Where snapshots are dropped."""
+RUN_FILES: Final = "runs"
+"""What runs leave."""
+UPLOADS: Final = "uploads"
+"""What the API took."""
+REGISTERS: Final = "registers"
+"""Start registers."""
+STAGING: Final = "staging"
+"""Parts of blobs that are to be, under hidden names; what nobody commits is removed after a week by a lifecycle rule."""
+DEAD_EVENTS: Final = "eventgrid-deadletters"
+"""Events that Event Grid could not deliver."""
+CONTAINERS: Final = (SNAPSHOTS, RUN_FILES, UPLOADS, REGISTERS, STAGING, DEAD_EVENTS)

@@ -8,6 +8,7 @@ and ``ServiceBus`` hold connection strings instead (``UseDevelopmentStorage=true
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +27,36 @@ SECRETS_FOLDER: Final = "Runyard__secretsFolder"
 """For development: secrets as files that only their owner reads, in place of Key Vault."""
 CLIENT_ID: Final = "AZURE_CLIENT_ID"
 """The user-assigned identity; empty = the system-assigned one, or who is signed in on a developer's machine."""
-SETTINGS: Final = (STORAGE, SERVICE_BUS, BLOB_URI, TABLE_URI, NAMESPACE, VAULT_URI, SECRETS_FOLDER, CLIENT_ID)
+ENTRA_TENANT: Final = "Runyard__entraTenant"
+"""The directory whose tokens count; without it, none do."""
+ENTRA_AUDIENCE: Final = "Runyard__entraAudience"
+"""For whom tokens are issued: the application's id, ``api://ID`` or both, with a comma between."""
+ENTRA_CALLERS: Final = "Runyard__entraCallers"
+"""Who may call the API: app roles and ids of applications, with commas between."""
+ENTRA_SENDERS: Final = "Runyard__entraSenders"
+"""Who may deliver to webhooks, likewise."""
+ENTRA_AUTHORITY: Final = "Runyard__entraAuthority"
+"""Who issues the tokens, in another cloud than the public one."""
+SETTINGS: Final = (
+    STORAGE,
+    SERVICE_BUS,
+    BLOB_URI,
+    TABLE_URI,
+    NAMESPACE,
+    VAULT_URI,
+    SECRETS_FOLDER,
+    CLIENT_ID,
+    ENTRA_TENANT,
+    ENTRA_AUDIENCE,
+    ENTRA_CALLERS,
+    ENTRA_SENDERS,
+    ENTRA_AUTHORITY,
+)
+ON_A_DESK: Final = (STORAGE, SERVICE_BUS, SECRETS_FOLDER)
+"""Those for development: ``infra/`` makes the others."""
+PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
 
+_GUID: Final = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _AZURITE: Final = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
@@ -35,6 +64,17 @@ _AZURITE: Final = (
     "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
 )
 """What ``UseDevelopmentStorage=true`` stands for; the key is public, of Azurite's documentation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntraSettings:
+    """Whose tokens of Entra ID count, and for what."""
+
+    tenant: str
+    audience: tuple[str, ...]
+    callers: frozenset[str] = frozenset()
+    senders: frozenset[str] = frozenset()
+    authority: str = PUBLIC_AUTHORITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +91,7 @@ class AzureSettings:
     vault_uri: str = ""
     secrets_folder: Path | None = None
     client_id: str = ""
+    entra: EntraSettings | None = None
 
 
 def azure_settings(settings: Mapping[str, str]) -> AzureSettings:
@@ -69,6 +110,7 @@ def azure_settings(settings: Mapping[str, str]) -> AzureSettings:
         vault_uri=_uri(settings, VAULT_URI),
         secrets_folder=Path(folder) if (folder := _text(settings, SECRETS_FOLDER)) else None,
         client_id=_text(settings, CLIENT_ID),
+        entra=_entra(settings),
     )
     _check(found)
     return found
@@ -97,6 +139,34 @@ def _check(found: AzureSettings) -> None:
         raise ConfigError(
             f"the setting {VAULT_URI} is missing: https://NAME.vault.azure.net; or {SECRETS_FOLDER}=FOLDER for development"
         )
+
+
+def _entra(settings: Mapping[str, str]) -> EntraSettings | None:
+    tenant = _text(settings, ENTRA_TENANT)
+    if not tenant:
+        for name in (ENTRA_AUDIENCE, ENTRA_CALLERS, ENTRA_SENDERS):
+            if _text(settings, name):
+                raise ConfigError(f"the setting {ENTRA_TENANT} is missing, and {name} has no meaning without it")
+        return None
+    if not _GUID.fullmatch(tenant):
+        raise ConfigError(f"the setting {ENTRA_TENANT} is the directory's id, 8-4-4-4-12 hex digits")
+    audience = _items(settings, ENTRA_AUDIENCE)
+    if not audience:
+        raise ConfigError(f"the setting {ENTRA_AUDIENCE} is missing: tokens for any other application would count too")
+    callers, senders = _items(settings, ENTRA_CALLERS), _items(settings, ENTRA_SENDERS)
+    if not callers and not senders:
+        raise ConfigError(f"the settings {ENTRA_CALLERS} and {ENTRA_SENDERS} are both empty, so no token could be used")
+    return EntraSettings(
+        tenant=tenant.lower(),
+        audience=audience,
+        callers=frozenset(callers),
+        senders=frozenset(senders),
+        authority=_uri(settings, ENTRA_AUTHORITY) or PUBLIC_AUTHORITY,
+    )
+
+
+def _items(settings: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in _text(settings, name).split(",") if part.strip())
 
 
 def _text(settings: Mapping[str, str], name: str) -> str:

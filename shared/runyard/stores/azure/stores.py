@@ -27,6 +27,7 @@ from runyard.stores.azure.edge import translated
 from runyard.stores.azure.settings import AzureSettings
 
 if TYPE_CHECKING:
+    from runyard.stores.azure.links import Links
     from runyard.stores.azure.table import Table
 
 
@@ -79,52 +80,84 @@ class AzureStores:
     @cached_property
     def gates(self) -> Gates:
         """The gates of computes."""
-        raise UnsupportedError("gates are not kept in Azure yet")
+        from runyard.stores.azure.gates import AzureGates  # noqa: PLC0415
+
+        return AzureGates(self.table(names.GATES))
 
     @cached_property
     def queue(self) -> Queue:
         """Service Bus."""
-        raise UnsupportedError("queues are not in Azure yet")
+        from runyard.stores.azure.queue import AzureQueue  # noqa: PLC0415
+
+        return AzureQueue(self.clients.bus, self.clock, queues=names.QUEUES)
 
     @cached_property
     def blobs(self) -> BlobStore:
         """Blob Storage."""
-        raise UnsupportedError("blobs are not kept in Azure yet")
+        from runyard.stores.azure.blobs import AzureBlobs  # noqa: PLC0415
+
+        return AzureBlobs(self.clients.blobs, self.links)
+
+    @cached_property
+    def links(self) -> Links:
+        """Signs links to blobs."""
+        from runyard.stores.azure.links import Links  # noqa: PLC0415
+
+        return Links(self.clients.blobs, self.clock)
 
     @cached_property
     def computes(self) -> ComputeStore:
         """Computes and aliases."""
-        raise UnsupportedError("computes are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureComputeStore  # noqa: PLC0415
+
+        return AzureComputeStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def webhooks(self) -> WebhookStore:
         """Webhooks."""
-        raise UnsupportedError("webhooks are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureWebhookStore  # noqa: PLC0415
+
+        return AzureWebhookStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def schedules(self) -> ScheduleStore:
         """Schedules."""
-        raise UnsupportedError("schedules are not kept in Azure yet")
+        from runyard.stores.azure.schedules import AzureScheduleStore  # noqa: PLC0415
+
+        return AzureScheduleStore(self.table(names.SCHEDULES))
 
     @cached_property
     def marks(self) -> MarkStore:
         """Start marks."""
-        raise UnsupportedError("marks are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureMarkStore  # noqa: PLC0415
+
+        return AzureMarkStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def subscriptions(self) -> SubscriptionStore:
         """Subscriptions."""
-        raise UnsupportedError("subscriptions are not kept in Azure yet")
+        from runyard.stores.azure.documents import AzureSubscriptionStore  # noqa: PLC0415
+
+        return AzureSubscriptionStore(self.table(names.DOCUMENTS))
 
     @cached_property
     def deliveries(self) -> DeliveryStore:
         """Deliveries."""
-        raise UnsupportedError("deliveries are not kept in Azure yet")
+        from runyard.stores.azure.deliveries import AzureDeliveryStore  # noqa: PLC0415
+
+        return AzureDeliveryStore(self.table(names.DELIVERIES))
 
     @cached_property
     def secrets(self) -> Secrets:
         """Key Vault, or a folder for development."""
-        raise UnsupportedError("secrets are not kept in Azure yet")
+        if self.settings.secrets_folder is not None:
+            from runyard.stores.embedded.secrets import FolderSecrets  # noqa: PLC0415
+
+            self.settings.secrets_folder.parent.mkdir(parents=True, exist_ok=True)
+            return FolderSecrets(self.settings.secrets_folder)
+        from runyard.stores.azure.vault import VaultSecrets  # noqa: PLC0415
+
+        return VaultSecrets(self.clients.vault, self.clock)
 
     def close(self) -> None:
         """Close every connection; repeatable."""

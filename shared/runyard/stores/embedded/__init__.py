@@ -1,7 +1,7 @@
 """Adapters for one machine: one SQLite file and folders under one root."""
 
+from runyard.stores.clock import SystemClock
 from runyard.stores.embedded.blobs import FolderBlobs
-from runyard.stores.embedded.clock import SystemClock
 from runyard.stores.embedded.database import Database
 from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedWebhookStore
 from runyard.stores.embedded.etag import etag_of

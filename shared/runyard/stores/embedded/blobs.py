@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from runyard.errors import ConfigError, ConflictError, NotFoundError, SnapshotError
-from runyard.ports.blobs import BlobInfo, BlobReader
+from runyard.ports.blobs import BlobInfo, BlobReader, LinkUse
 from runyard.stores.embedded.etag import etag_of
 from runyard.stores.embedded.files import PIECE, TEMPORARY, no_room, sync_folder, write_all, write_temporary
 from runyard.stores.embedded.listing import walk
@@ -157,7 +157,7 @@ class FolderBlobs:
                     folder.rmdir()
         return True
 
-    def link(self, container: str, name: str, *, seconds: float) -> str | None:  # noqa: ARG002
+    def link(self, container: str, name: str, *, seconds: float, use: LinkUse = "read") -> str | None:  # noqa: ARG002
         """``None``: a folder has no URLs."""
         self._locate(container, name)
         return None

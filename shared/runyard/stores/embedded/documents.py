@@ -11,8 +11,9 @@ import msgspec
 
 from runyard.ports.computes import Compute
 from runyard.ports.marks import StartMark
-from runyard.ports.webhooks import SCHEMA, Webhook, WebhookSecret
+from runyard.ports.webhooks import Webhook
 from runyard.stores.embedded.database import Database
+from runyard.stores.webhook_forms import upgraded
 
 T = TypeVar("T")
 
@@ -130,24 +131,11 @@ class EmbeddedComputeStore:
             self._aliases.put(alias, _Alias(compute=compute))
 
 
-class _FirstWebhook(msgspec.Struct, frozen=True):
-    """What only schema 1 of a webhook has."""
-
-    secret: str = ""
-
-
-def _upgraded(webhook: Webhook, stored: bytes) -> Webhook:
-    if webhook.schema >= SCHEMA:
-        return webhook
-    name = msgspec.json.decode(stored, type=_FirstWebhook).secret
-    return replace(webhook, secrets=(WebhookSecret(id="1", name=name, created=webhook.created),), schema=SCHEMA)
-
-
 class EmbeddedWebhookStore:
     """A :class:`~runyard.ports.webhooks.WebhookStore` in ``runyard.db``."""
 
     def __init__(self, database: Database) -> None:
-        self._webhooks = Documents(database, "webhook", Webhook, _upgraded)
+        self._webhooks = Documents(database, "webhook", Webhook, upgraded)
 
     def put(self, webhook: Webhook) -> None:
         """Create or replace."""

@@ -83,7 +83,7 @@ class EmbeddedQueue:
         durable: bool = False,
     ) -> str:
         """Put a message on the queue; see the port."""
-        ident = check_message(name, body, message_id)
+        ident = check_message(name, body, message_id, properties)
         encoded = msgspec.json.encode(properties) if properties else None
         at = self._clock.now() + max(delay, 0.0)
         self._database.write(

@@ -8,8 +8,8 @@ from typing import Self
 
 from runyard.errors import ConfigError
 from runyard.ports.clock import Clock
+from runyard.stores.clock import SystemClock
 from runyard.stores.embedded.blobs import FolderBlobs
-from runyard.stores.embedded.clock import SystemClock
 from runyard.stores.embedded.database import Database
 from runyard.stores.embedded.documents import EmbeddedComputeStore, EmbeddedMarkStore, EmbeddedWebhookStore
 from runyard.stores.embedded.files import no_room, time_of

@@ -9,7 +9,7 @@ from threading import RLock
 from typing import BinaryIO, Final
 
 from runyard.errors import ConflictError, NotFoundError, SnapshotError
-from runyard.ports.blobs import BlobInfo, BlobReader
+from runyard.ports.blobs import BlobInfo, BlobReader, LinkUse
 from runyard.ports.clock import Clock
 from runyard.stores.names import check_blob, check_container
 from runyard.stores.parts import check_part, check_parts, wrong_digest
@@ -116,7 +116,7 @@ class MemoryBlobStore:
         with self._lock:
             return self._blobs.pop(_key(container, name), None) is not None
 
-    def link(self, container: str, name: str, *, seconds: float) -> str | None:  # noqa: ARG002
+    def link(self, container: str, name: str, *, seconds: float, use: LinkUse = "read") -> str | None:  # noqa: ARG002
         """``None``: memory has no URLs."""
         _key(container, name)
         return None

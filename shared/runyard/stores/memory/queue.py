@@ -118,7 +118,7 @@ class MemoryQueue:
         durable: bool = False,  # noqa: ARG002  # nothing is durable here
     ) -> str:
         """Put a message on the queue; see the port."""
-        ident = check_message(name, body, message_id)
+        ident = check_message(name, body, message_id, properties)
         at = self._clock.now() + max(delay, 0.0)
         self._add(_Entry(queue=name, id=ident, body=body, enqueued=at, visible=at, properties=dict(properties or {})))
         return ident

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from runyard.errors import UnsupportedError
-from runyard.ports import Job, Plan, Secrets, kept_of, user_secret
+from runyard.ports import Job, Plan, Secrets, secrets_for
 from runyard.runner.containers.arguments import read_arguments
 from runyard.runner.problems import Problem
-from runyard.runner.sealed import MASK, at, pointer_to
+from runyard.runner.sealed import MASK
 from runyard.runs.identity import remote_name
 from runyard.runs.model import EnvironmentSpec, Handle, JobSpec, SnapshotRef
 from runyard.targets.local.options import LocalOptions
@@ -152,13 +152,7 @@ def secrets_of(plan: Plan, secrets: Secrets) -> dict[str, Any]:
     Raises:
         ConfigError: if the run's secrets are gone, or one that its run configuration names is not there.
     """
-    request: Any = plan.request
-    kept = kept_of(secrets, request.get("secret", ""), plan.run_id)
-    # The request has those fields of the job that matter here under their own names.
-    found = {pointer: value for pointer, value in kept.spec.items() if at(request, pointer) == MASK}
-    for variable, name in request.get("secrets", {}).items():
-        found[pointer_to("environment_variables", variable)] = user_secret(secrets, name, variable)
-    return found
+    return secrets_for(secrets, plan.request, plan.run_id)
 
 
 @lru_cache(maxsize=4096)
