@@ -56,7 +56,7 @@ class Clients:
         """Tables."""
         from azure.data.tables import TableServiceClient  # noqa: PLC0415
 
-        options = {**RETRIES, **TIMEOUTS, **self._policies("tables")}
+        options = {**RETRIES, **TIMEOUTS, **self._hook("tables")}
         if self.settings.storage_connection:
             return TableServiceClient.from_connection_string(self.settings.storage_connection, **options)
         return TableServiceClient(endpoint=self.settings.table_uri, credential=self.credential, **options)
@@ -98,6 +98,14 @@ class Clients:
 
         options = {**RETRIES, **TIMEOUTS, **self._policies("vault")}
         return SecretClient(self.settings.vault_uri, self.credential, **options)
+
+    def _hook(self, service: str) -> dict[str, Any]:
+        """The same for the client of tables, which takes no further policies; its hook comes after the retries, too."""
+        if self._sent is None:
+            return {}
+        from runyard.stores.azure.counting import Counting  # noqa: PLC0415
+
+        return {"raw_request_hook": Counting(service, self._sent).on_request}
 
     def _policies(self, service: str) -> dict[str, Any]:
         """What counts requests, each sending of a retried one too."""

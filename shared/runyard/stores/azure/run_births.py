@@ -17,6 +17,8 @@ that. Each step is a compare-and-swap on what was read before, so of any number 
 
 from __future__ import annotations
 
+import random
+import time
 from typing import Final
 
 from runyard.errors import ConflictError, NotFoundError, TransientError
@@ -31,6 +33,9 @@ from runyard.stores.azure.table import Found, Table, TransactionConflictError
 
 TRIES: Final = 20
 """How often others may be first before this one gives up."""
+PATIENCE: Final = 0.01
+"""Seconds, doubled with each try: how long to stand back at most, :data:`LONGEST` in the end."""
+LONGEST: Final = 0.5
 SLOW: Final = 300.0
 """Seconds after which the rows of the index are written once more: they may have been taken for those of a run that never came."""
 
@@ -52,7 +57,9 @@ class Births:
         """
         run_rows.written(birth, "create")
         run = birth.after
-        for _ in range(TRIES):
+        for number in range(TRIES):
+            if number:
+                self._stand_back(number)
             claim = self._identities.claim(run.identity, run.id)
             if claim.deleted is not None:
                 return run, False
@@ -71,6 +78,11 @@ class Births:
             if stored is not None:
                 return stored
         raise TransientError(f"{run.id}: others create runs for the same event all the time; try again")
+
+    @staticmethod
+    def _stand_back(number: int) -> None:
+        """Let another be through: two that bar each other's ids at the same pace would never end."""
+        time.sleep(random.uniform(0.0, min(PATIENCE * 2**number, LONGEST)))  # noqa: S311  # it keeps no secret
 
     @staticmethod
     def _is_taken(found: Found | None, claim: Claim, run: Run) -> bool:

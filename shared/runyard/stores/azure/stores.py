@@ -6,7 +6,6 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from runyard.errors import UnsupportedError
 from runyard.ports import (
     BlobStore,
     Clock,
@@ -68,14 +67,7 @@ class AzureStores:
         """The table of runs."""
         from runyard.stores.azure.runs import AzureRunStore  # noqa: PLC0415
 
-        return AzureRunStore(self.table, self.clock, listened=self._is_listened_to)
-
-    def _is_listened_to(self) -> bool:
-        """Whether there is a subscription: asked at each ending."""
-        try:
-            return self.subscriptions.any()
-        except UnsupportedError:
-            return False  # nobody can have made one
+        return AzureRunStore(self.table, self.clock, listened=self.subscriptions.any)
 
     @cached_property
     def gates(self) -> Gates:
