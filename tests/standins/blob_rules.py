@@ -92,6 +92,8 @@ class BlobRules:
         # https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs
         if request.method != "PUT" or (not what and request.headers.of("if-none-match") == "*"):
             return  # the service says that it exists
+        if "sig" in request.query and "w" not in request.query.get("sp", ""):
+            return  # a link that may not overwrite hears that first
         wanted, is_now = self._kind_of(request, what), self._kinds.get(request.resource, "")
         if wanted and is_now and wanted != is_now:
             raise RefusedError(409, "InvalidBlobType", "The blob type is invalid for this operation.")
