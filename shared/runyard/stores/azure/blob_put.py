@@ -39,7 +39,8 @@ BLOCK: Final = 4 << 20
 https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs#about-block-blobs
 """
 SIDE_BY_SIDE: Final = 4
-"""Blocks on their way at a time, so that a put holds at most (this + 1) blocks in memory."""
+"""Blocks on their way at a time. A put reads at most one further, and has the first two once more, for a log that it may find:
+(this + 3) blocks of memory."""
 TAKEN: Final = frozenset({"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet", "UnauthorizedBlobOverwrite"})
 OTHER_KIND: Final = "InvalidBlobType"
 """Another kind of blob is there: an append blob."""
