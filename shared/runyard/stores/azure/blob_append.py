@@ -17,8 +17,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from runyard.errors import ConfigError, ConflictError, NotFoundError, TransientError
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure import names
-from runyard.stores.azure.blob_calls import Place, absent, at, client_of, only, plain, properties_of
+from runyard.stores.azure.blob_calls import Place, absent, at, client_of, only, properties_of
 from runyard.stores.azure.blob_copy import copied
 from runyard.stores.azure.blob_put import put
 from runyard.stores.azure.edge import code_of
@@ -113,7 +114,7 @@ class Appends:
     def _rewritten(self, where: Place, piece: bytes, found: Any) -> int:
         """A block blob grows by being written anew: it was put as a whole, and its kind cannot change."""
         for _ in range(TRIES):
-            etag = plain(found.etag)
+            etag = plain_etag(found.etag or "")
             try:
                 before = client_of(self._service, where).download_blob(**only(etag)) if found.size else None
                 stream = _Joined(before.chunks() if before is not None else iter(()), piece)
@@ -137,7 +138,7 @@ class Appends:
         blob = client_of(self._service, hidden)
         blob.create_append_blob()
         try:
-            etag = plain(found.etag)
+            etag = plain_etag(found.etag or "")
             for piece in client_of(self._service, where).download_blob(**only(etag)).chunks():
                 for start in range(0, len(piece), BLOCK):
                     blob.append_block(piece[start : start + BLOCK])

@@ -13,6 +13,7 @@ from azure.storage.blob import BlobBlock, BlobServiceClient
 
 from runyard.errors import ConflictError, TransientError
 from runyard.ports.blobs import BlobInfo
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure.blob_calls import (
     OPERATION,
     Place,
@@ -22,7 +23,6 @@ from runyard.stores.azure.blob_calls import (
     new_operation,
     only,
     our_own,
-    plain,
     properties_of,
     written,
 )
@@ -124,7 +124,7 @@ def _make_way(service: BlobServiceClient, where: Place) -> None:
     """Delete an append blob: a blob keeps its kind as long as it is there. For a moment nobody sees a blob."""
     found = properties_of(service, where)
     if found is not None:
-        client_of(service, where).delete_blob(**only(plain(found.etag)))
+        client_of(service, where).delete_blob(**only(plain_etag(found.etag or "")))
 
 
 def _overtaken(service: BlobServiceClient, where: Place, operation: dict[str, str], *, create_only: bool) -> BlobInfo:
