@@ -150,5 +150,10 @@ def test_a_large_run_configuration_is_kept_whole(yard: Yard, size: int) -> None:
 def test_what_is_too_large_is_told_before_it_is_sent(yard: Yard) -> None:
     assert 400 == yard.submit(arguments=["y" * 10_000] * 70).status_code
     assert 413 == yard.submit(arguments=["y" * 10_000] * 200).status_code
+    submission = {"snapshot": "snapshots/exp/a.zip", "experiment": "exp", "arguments": ["y" * 10_000] * 70}
+    schedule = {"name": "large", "cron": "*/5 * * * *", "submission": submission}
+    webhook = {"name": "large", "kind": "github", "secret": "s" * 32, "submission": submission}
+    for refused in (yard.http.post("/api/schedules", json=schedule), yard.http.post("/api/webhooks", json=webhook)):
+        assert (400, True) == (refused.status_code, "at most 262,144 are allowed" in refused.text)
     with pytest.raises(ConfigError, match=r"at most .* bytes"):
         yard.services.ports.queue.send(SUBMISSIONS, b"x" * 700_000)
