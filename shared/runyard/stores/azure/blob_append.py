@@ -21,8 +21,9 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from runyard.errors import ConfigError, ConflictError, NotFoundError, TransientError
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure.blob_aside import BLOCK, MOVED, written_aside
-from runyard.stores.azure.blob_calls import Place, absent, at, client_of, only, plain, properties_of
+from runyard.stores.azure.blob_calls import Place, absent, at, client_of, only, properties_of
 from runyard.stores.azure.blob_copy import copied
 from runyard.stores.azure.blob_put import put
 from runyard.stores.azure.edge import code_of
@@ -119,7 +120,7 @@ class Appends:
     def _rewritten(self, where: Place, piece: bytes, found: Any) -> int:
         """A block blob grows by being written anew: it was put as a whole, and its kind cannot change."""
         for _ in range(TRIES):
-            etag = plain(found.etag)
+            etag = plain_etag(found.etag or "")
             try:
                 before = client_of(self._service, where).download_blob(**only(etag)) if found.size else None
                 stream = _Joined(before.chunks() if before is not None else iter(()), piece)
@@ -140,7 +141,7 @@ class Appends:
         if found.size > BLOCK * MOST_BLOCKS // 2:
             raise ConfigError(f"{where} has {found.size:,} bytes in as many blocks as Azure allows; begin another blob")
         try:
-            etag = plain(found.etag)
+            etag = plain_etag(found.etag or "")
             pieces = client_of(self._service, where).download_blob(**only(etag)).chunks()
             with written_aside(self._service, "append", pieces) as aside:
                 copied(self._service, aside.place, where, only(etag), etag=aside.etag, metadata=found.metadata or None)

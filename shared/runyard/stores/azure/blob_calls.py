@@ -16,6 +16,7 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 
 from runyard.errors import ConfigError, NotFoundError, SnapshotError
 from runyard.ports.blobs import BlobInfo
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure.edge import code_of, translate
 from runyard.stores.names import check_blob, check_container
 
@@ -92,11 +93,6 @@ def changed(where: Place, etag: str | None = None) -> SnapshotError:
     return SnapshotError(f"{where} changed while it was read")
 
 
-def plain(etag: object) -> str:
-    """An ETag as events and our rows hold it, without quotes (HTTP has them, and List Blobs has not)."""
-    return str(etag or "").strip('"')
-
-
 def only(etag: str) -> dict[str, Any]:
     """Options: this version alone."""
     return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
@@ -116,7 +112,11 @@ def written(where: Place, answer: Any, size: int) -> BlobInfo:
     """What a write's answer says."""
     modified: datetime = answer["last_modified"]
     return BlobInfo(
-        container=where.container, name=where.name, etag=plain(answer["etag"]), size=size, modified=modified.timestamp()
+        container=where.container,
+        name=where.name,
+        etag=plain_etag(str(answer["etag"])),
+        size=size,
+        modified=modified.timestamp(),
     )
 
 
@@ -125,7 +125,7 @@ def info_of(where: Place, properties: Any) -> BlobInfo:
     return BlobInfo(
         container=where.container,
         name=where.name,
-        etag=plain(properties.etag),
+        etag=plain_etag(properties.etag or ""),
         size=int(properties.size),
         modified=properties.last_modified.timestamp(),
     )

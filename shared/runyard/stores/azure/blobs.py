@@ -12,6 +12,7 @@ from azure.storage.blob import BlobServiceClient
 
 from runyard.errors import ConflictError, NotFoundError
 from runyard.ports.blobs import BlobInfo, BlobReader, LinkUse
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure.blob_append import APPEND, Appends
 from runyard.stores.azure.blob_calls import (
     Place,
@@ -23,7 +24,6 @@ from runyard.stores.azure.blob_calls import (
     no_container,
     only,
     place,
-    plain,
     properties_of,
 )
 from runyard.stores.azure.blob_parts import Parts
@@ -61,7 +61,7 @@ class AzureBlobs:
         where = Place(container, name)
         if info is None:
             raise missing(where)
-        if etag is not None and info.etag != plain(etag):
+        if etag is not None and info.etag != plain_etag(etag):
             raise changed(where, etag)
         return _Reader(self._service, where, info, pinned=True)
 

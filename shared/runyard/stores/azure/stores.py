@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -34,14 +35,18 @@ if TYPE_CHECKING:
 class AzureStores:
     """The adapters, by the settings."""
 
-    def __init__(self, settings: AzureSettings, clock: Clock, *, sent: Sent | None = None) -> None:
+    def __init__(
+        self, settings: AzureSettings, clock: Clock, *, kinds: Sequence[str] = (), sent: Sent | None = None
+    ) -> None:
         """Nothing is connected to yet.
 
         Args:
             settings: Where the services are.
             clock: The time.
+            kinds: The kinds of compute, each of which has a queue.
             sent: Told of each request, for counting.
         """
+        self._kinds = kinds
         self.settings = settings
         self.clock = clock
         self.clients = Clients(settings, sent=sent)
@@ -82,7 +87,8 @@ class AzureStores:
         """Service Bus."""
         from runyard.stores.azure.queue import AzureQueue  # noqa: PLC0415
 
-        return AzureQueue(self.clients.bus, self.clock, queues=names.QUEUES)
+        queues = (*names.QUEUES, *map(names.dispatch_queue, self._kinds))
+        return AzureQueue(self.clients.bus, self.clock, queues=queues)
 
     @cached_property
     def blobs(self) -> BlobStore:
