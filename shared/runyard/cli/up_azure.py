@@ -66,11 +66,12 @@ def hosting_azure(
     from runyard.services import install, open_azure  # noqa: PLC0415
     from runyard.stores.azure.settings import azure_settings  # noqa: PLC0415
 
-    settings = azure_settings(settings_here(Path.cwd(), os.environ))
+    given = settings_here(Path.cwd(), os.environ)
+    settings = azure_settings(given)
     lock = HostLock(folder)
     lock.acquire()
     try:
-        telemetry.start(system="runyard")
+        telemetry.start(system=telemetry.SERVICE_BUS, environ=given)
         services = open_azure(settings, make=bool(settings.storage_connection))
     except BaseException:
         telemetry.stop()

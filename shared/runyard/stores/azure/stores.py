@@ -6,6 +6,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runyard.errors import ConfigError
 from runyard.ports import (
     BlobStore,
     Clock,
@@ -23,7 +24,7 @@ from runyard.ports import (
 from runyard.stores.azure import names
 from runyard.stores.azure.clients import Clients, Sent
 from runyard.stores.azure.edge import translated
-from runyard.stores.azure.settings import AzureSettings
+from runyard.stores.azure.settings import SECRETS_FOLDER, STORAGE, AzureSettings
 
 if TYPE_CHECKING:
     from runyard.stores.azure.links import Links
@@ -53,10 +54,10 @@ class AzureStores:
 
     def make(self) -> None:
         """Make the tables and containers that are missing: for development; in Azure the templates made them."""
-        with translated("making the tables"):
+        with translated(f"making the tables where the setting {STORAGE} says"):
             for name in names.TABLES:
                 self.clients.tables.create_table_if_not_exists(name)
-        with translated("making the containers"):
+        with translated(f"making the containers where the setting {STORAGE} says"):
             for name in names.CONTAINERS:
                 container = self.clients.blobs.get_container_client(name)
                 if not container.exists():
@@ -145,8 +146,13 @@ class AzureStores:
         if self.settings.secrets_folder is not None:
             from runyard.stores.embedded.secrets import FolderSecrets  # noqa: PLC0415
 
-            self.settings.secrets_folder.parent.mkdir(parents=True, exist_ok=True)
-            return FolderSecrets(self.settings.secrets_folder)
+            try:
+                self.settings.secrets_folder.parent.mkdir(parents=True, exist_ok=True)
+                return FolderSecrets(self.settings.secrets_folder)
+            except OSError as error:
+                raise ConfigError(
+                    f"the setting {SECRETS_FOLDER} is no folder to write to: {self.settings.secrets_folder}: {error.strerror}"
+                ) from error
         from runyard.stores.azure.vault import VaultSecrets  # noqa: PLC0415
 
         return VaultSecrets(self.clients.vault, self.clock)
