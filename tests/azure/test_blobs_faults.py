@@ -10,7 +10,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from runyard.errors import ConfigError, ConflictError, NotFoundError, SnapshotError, StorageFullError, ThrottledError
+from runyard.errors import (
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    SnapshotError,
+    StorageFullError,
+    ThrottledError,
+    TransientError,
+)
 from runyard.ports import BlobStore
 from runyard.stores.azure import names
 from runyard.stores.azure.blob_put import BLOCK
@@ -161,6 +169,22 @@ def test_a_create_where_a_log_is_leaves_it(proxy: Proxy, blobs: BlobStore, size:
     assert content(blobs, "log") == b"old"
 
 
+def test_a_log_that_is_begun_while_a_blob_is_sent_stays(stores: AzureStores) -> None:
+    blobs = stores.blobs
+    log = stores.clients.blobs.get_blob_client("runs", "log")
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if self.tell() == 3 * BLOCK:
+                log.create_append_blob()  # with no condition: Azurite takes blocks that wait for a blob
+                log.append_block(b"log")
+            return super().read(size)
+
+    with pytest.raises(TransientError, match="by another at the same time"):
+        blobs.put("runs", "log", Slow(bytes(9 * BLOCK)))
+    assert content(blobs, "log") == b"log"
+
+
 def test_a_put_that_dies_on_its_way_leaves_the_log(proxy: Proxy, blobs: BlobStore) -> None:
     blobs.append("runs", "log", b"old")
     proxy.faults.at(
@@ -212,6 +236,52 @@ def test_a_log_may_be_streamed_while_it_grows(blobs: BlobStore) -> None:
     stream = blobs.stream("runs", "log")
     blobs.append("runs", "log", b"two")
     assert b"".join(stream) == b"one"
+
+
+@pytest.mark.parametrize("new", [b"x" * (20 << 20), b"short"], ids=["longer", "shorter"])
+def test_a_log_that_is_written_over_is_not_streamed_on(proxy: Proxy, blobs: BlobStore, new: bytes) -> None:
+    for _ in range(3):
+        blobs.append("runs", "log", b"o" * (4 << 20))
+    stream = blobs.stream("runs", "log")
+    assert next(stream) == b"o" * (1 << 20)
+    blobs.put("runs", "log", new)
+    with pytest.raises(SnapshotError, match="runs/log changed"):
+        list(stream)
+
+
+def test_a_log_that_was_deleted_and_begun_again_is_not_streamed_on(blobs: BlobStore) -> None:
+    for _ in range(3):
+        blobs.append("runs", "log", b"o" * (4 << 20))
+    stream = blobs.stream("runs", "log")
+    assert next(stream) == b"o" * (1 << 20)
+    blobs.delete("runs", "log")
+    for _ in range(3):
+        blobs.append("runs", "log", b"n" * (4 << 20))
+    with pytest.raises(SnapshotError, match="runs/log changed"):
+        list(stream)
+
+
+def test_a_log_may_be_streamed_while_it_is_written_anew_in_few_blocks(proxy: Proxy, blobs: BlobStore) -> None:
+    proxy.limits.append_blocks = 4
+    for _ in range(3):
+        blobs.append("runs", "log", b"o" * (4 << 20))
+    stream = blobs.stream("runs", "log")
+    pieces = [next(stream)]
+    for _ in range(5):
+        blobs.append("runs", "log", b"n")
+    assert proxy.refused["BlockCountExceedsLimit"] >= 1
+    assert b"".join([*pieces, *stream]) == b"o" * (12 << 20)
+
+
+def test_parts_do_not_take_a_logs_place(blobs: BlobStore) -> None:
+    blobs.append("runs", "log", b"old")
+    blobs.stage("runs", "log", 0, b"new")
+    with pytest.raises(ConflictError, match="is appended to"):
+        blobs.commit("runs", "log", 1)
+    assert content(blobs, "log") == b"old"
+    assert blobs.staged("runs", "log") == {0: 3}
+    blobs.delete("runs", "log")
+    assert blobs.commit("runs", "log", 1).size == 3
 
 
 def test_a_full_account_is_a_full_store(proxy: Proxy, blobs: BlobStore) -> None:

@@ -47,7 +47,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def certificate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The certificate that Azurite shows; the SDK trusts it as whoever runs it would have it do so."""
-    path = str(secure_azurite(folder).certificate)
+    files = secure_azurite(folder).files
+    assert files is not None
+    path = str(files[0])
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", path)
     return path
 

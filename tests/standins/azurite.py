@@ -73,7 +73,8 @@ class Azurite:
     """A running Azurite; with the files of a certificate and its key it speaks https, and knows identities by their tokens."""
 
     def __init__(self, script: list[str], files: tuple[Path, Path] | None = None) -> None:
-        self.certificate = files[0] if files else None
+        self.files = files
+        """A certificate, and its key."""
         self._ports = blob, queue, table = _free_ports(3)
         self._key = base64.b64encode(os.urandom(15)).decode()
         self._used = 0
@@ -99,7 +100,7 @@ class Azurite:
     def account(self) -> Account:
         """An account that nobody has used."""
         self._used += 1
-        scheme = "https" if self.certificate else "http"
+        scheme = "https" if self.files else "http"
         return Account(f"yard{self._used - 1:05d}", self._key, self._ports[0], self._ports[2], scheme)
 
     def stop(self) -> None:

@@ -23,7 +23,7 @@ from azure.storage.blob import BlobServiceClient
 from runyard.errors import ConfigError, ConflictError, NotFoundError, TransientError
 from runyard.runs.identity import plain_etag
 from runyard.stores.azure.blob_aside import BLOCK, MOVED, written_aside
-from runyard.stores.azure.blob_calls import Place, absent, at, client_of, only, properties_of
+from runyard.stores.azure.blob_calls import Place, absent, at, client_of, new_operation, only, properties_of
 from runyard.stores.azure.blob_copy import copied
 from runyard.stores.azure.blob_put import put
 from runyard.stores.azure.edge import code_of
@@ -108,7 +108,7 @@ class Appends:
     def _created(self, where: Place) -> Any:
         """Make an empty one, unless somebody else did."""
         try:
-            client_of(self._service, where).create_append_blob(**absent())
+            client_of(self._service, where).create_append_blob(metadata=new_operation(), **absent())
         except HttpResponseError as error:
             if error.status_code != 409:
                 raise

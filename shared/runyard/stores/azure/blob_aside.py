@@ -17,7 +17,8 @@ from azure.storage.blob import BlobClient, BlobServiceClient
 
 from runyard.errors import TransientError
 from runyard.stores.azure import names
-from runyard.stores.azure.blob_calls import Place, client_of, plain
+from runyard.runs.identity import plain_etag
+from runyard.stores.azure.blob_calls import Place, client_of
 from runyard.stores.azure.edge import code_of
 
 BLOCK: Final = 4 << 20
@@ -49,7 +50,7 @@ def written_aside(service: BlobServiceClient, what: str, pieces: Iterable[bytes]
         found = blob.get_blob_properties()
         if found.size != size:
             raise TransientError(f"{hidden} has {found.size:,} bytes, and {size:,} were written; try again")
-        yield Aside(hidden, plain(found.etag), size)
+        yield Aside(hidden, plain_etag(found.etag or ""), size)
     finally:
         _deleted(blob)
 

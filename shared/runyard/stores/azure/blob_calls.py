@@ -141,9 +141,14 @@ def properties_of(service: BlobServiceClient, where: Place) -> Any:
     return None if found.copy.status == "pending" else found
 
 
+def written_by(properties: Any) -> str:
+    """Which operation wrote the whole blob; empty if it does not say."""
+    return str((properties.metadata or {}).get(OPERATION, ""))
+
+
 def our_own(service: BlobServiceClient, where: Place, operation: dict[str, str]) -> BlobInfo | None:
     """The blob, if it is the one that this very operation wrote."""
     found = properties_of(service, where)
-    if found is None or (found.metadata or {}).get(OPERATION) != operation[OPERATION]:
+    if found is None or written_by(found) != operation[OPERATION]:
         return None
     return info_of(where, found)

@@ -14,12 +14,13 @@ from typing import Final
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, BlobServiceClient
 
-from runyard.errors import ConflictError, NotFoundError
+from runyard.errors import ConfigError, ConflictError, NotFoundError
 from runyard.ports.blobs import BlobInfo
 from runyard.runs.identity import plain_etag
 from runyard.stores.azure import names
 from runyard.stores.azure.blob_calls import Place, absent, at, client_of, new_operation, only, our_own, written
 from runyard.stores.azure.blob_copy import copied
+from runyard.stores.azure.blob_put import OTHER_KIND
 from runyard.stores.azure.edge import code_of
 from runyard.stores.parts import check_part, check_parts, wrong_digest
 
@@ -59,6 +60,10 @@ class Parts:
             info = written(where, answer, size)
         except NotFoundError:
             raise _dropped(where) from None
+        except ConfigError as error:
+            if code_of(error.__cause__ or error) != OTHER_KIND:
+                raise
+            raise ConflictError(f"{where} is appended to, and parts cannot take its place; delete it first") from error
         except ConflictError as error:
             own = our_own(self._service, where, operation)
             if own is None:

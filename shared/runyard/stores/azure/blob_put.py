@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, BlobServiceClient
 
-from runyard.errors import ConflictError, TransientError
+from runyard.errors import ConfigError, ConflictError, TransientError
 from runyard.ports.blobs import BlobInfo
 from runyard.stores.azure.blob_aside import written_aside
 from runyard.stores.azure.blob_calls import (
@@ -67,17 +67,18 @@ def put(service: BlobServiceClient, where: Place, data: bytes | BinaryIO, *, cre
                 return _in_blocks(service, where, _chained(first, second, pieces), operation, options)
             except _AppendBlobError:
                 return _over(service, where, _chained(first, second or b"", pieces), operation, options)
+    except ConfigError as error:
+        if code_of(error.__cause__ or error) == OTHER_KIND:
+            raise _at_the_same_time(where) from error
+        raise
     except ConflictError as error:
         own = our_own(service, where, operation)
         if own is not None:
             return own
-        code = code_of(error.__cause__ or error)
-        if code in TAKEN:
+        if code_of(error.__cause__ or error) in TAKEN:
             raise ConflictError(
                 f"{where} exists already" if create_only else f"{where} was changed by another"
             ) from error
-        if code == OTHER_KIND:
-            raise _at_the_same_time(where) from error
         raise
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, BinaryIO, Final
 
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobClient, BlobServiceClient
 
 from runyard.errors import ConflictError, NotFoundError
 from runyard.ports.blobs import BlobInfo, BlobReader, LinkUse
@@ -25,6 +25,7 @@ from runyard.stores.azure.blob_calls import (
     only,
     place,
     properties_of,
+    written_by,
 )
 from runyard.stores.azure.blob_parts import Parts
 from runyard.stores.azure.blob_put import put
@@ -63,7 +64,7 @@ class AzureBlobs:
             raise missing(where)
         if etag is not None and info.etag != plain_etag(etag):
             raise changed(where, etag)
-        return _Reader(self._service, where, info, pinned=True)
+        return _Reader(self._service, where, info)
 
     def put(self, container: str, name: str, data: bytes | BinaryIO, *, create_only: bool = False) -> BlobInfo:
         """Write a whole blob; see the port."""
@@ -131,24 +132,26 @@ class AzureBlobs:
     def stream(self, container: str, name: str, *, offset: int = 0) -> Iterator[bytes]:
         """The bytes from ``offset`` on, in pieces of at most 1 MiB; see the port.
 
-        What is appended meanwhile does not disturb it: it ends where the blob ended.
+        What is appended meanwhile does not disturb it: it ends where the blob ended. A log that is written over or deleted meanwhile
+        raises SnapshotError, as any other blob does.
         """
         where = place(container, name)
         found = properties_of(self._service, where)
         if found is None:
             raise missing(where)
-        reader = _Reader(self._service, where, info_of(where, found), pinned=found.blob_type != APPEND)
+        grows = found.blob_type == APPEND
+        info = info_of(where, found)
+        reader = _GrowingReader(self._service, where, info, found) if grows else _Reader(self._service, where, info)
         return _streamed(reader, offset)
 
 
 class _Reader:
     """Reads ranges of one version of a blob."""
 
-    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo, *, pinned: bool) -> None:
+    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo) -> None:
         self.info = info
         self._where = where
         self._service = service
-        self._condition = only(info.etag) if pinned else {}
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``; see the port."""
@@ -157,14 +160,38 @@ class _Reader:
             return b""
         try:
             with at(self._where, "reading"):
-                return bytes(
-                    client_of(self._service, self._where).download_blob(offset, length, **self._condition).readall()
-                )
+                return self._piece(offset, length)
         except (ConflictError, NotFoundError) as error:  # If-Match failed, or it was deleted
             raise changed(self._where) from error
 
+    def _piece(self, offset: int, length: int) -> bytes:
+        return bytes(self._client.download_blob(offset, length, **only(self.info.etag)).readall())
+
+    @property
+    def _client(self) -> BlobClient:
+        return client_of(self._service, self._where)
+
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class _GrowingReader(_Reader):
+    """Reads what an append blob had; its ETag changes with each append, whose write it is does not."""
+
+    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo, found: Any) -> None:
+        super().__init__(service, where, info)
+        self._write = written_by(found)
+
+    def _piece(self, offset: int, length: int) -> bytes:
+        try:
+            answer = self._client.download_blob(offset, length)
+        except HttpResponseError as error:
+            if error.status_code == 416:  # it is shorter than it was
+                raise changed(self._where) from error
+            raise
+        if written_by(answer.properties) != self._write:
+            raise changed(self._where)
+        return bytes(answer.readall())
 
 
 def _streamed(reader: _Reader, offset: int) -> Iterator[bytes]:
