@@ -10,7 +10,7 @@ ALONE := crash powerloss containers worker targets/test_local_keeper.py
 # Lives in virtual time, killed on paper.
 ENUMERATED := $(wildcard tests/crash/test_enumerated*.py) tests/crash/test_azure.py
 
-.PHONY: demo test most unit check format docs bench crash-test soak fuzz azurite infra-check worker worker-tests clean
+.PHONY: demo test most unit check format docs bench crash-test soak azure-chain fuzz azurite infra-check worker worker-tests clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
@@ -54,6 +54,9 @@ crash-test: $(STAMP)  ## 1,000 runs while host, supervisor and keeper are killed
 
 soak: $(STAMP)  ## ten minutes at full rate with one write in twenty going wrong
 	$(BIN)/python -m tests.crash.soak
+
+azure-chain: $(STAMP) azurite  ## 500 runs on Azure's adapters with every fault of its services at 5 %
+	$(BIN)/python -m tests.crash.azure_chain --runs 500 --rate 0.05
 
 fuzz: $(STAMP)  ## a minute each of hostile files and hostile zips, guided by coverage
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz

@@ -80,8 +80,7 @@ def test_an_ending_reaches_a_receiver_signed_and_once_more_when_its_reply_is_los
 
 
 def test_what_runyard_sends_a_webhook_of_runyards_takes(yard: Yard) -> None:
-    (yard.root / "uploads").mkdir(exist_ok=True)
-    (yard.root / "uploads" / "next.zip").write_bytes(snapshot({"train.py": PRINTS}, config=runconfig()))
+    yard.put("uploads", "next.zip", snapshot({"train.py": PRINTS}, config=runconfig()))
     secret = new_secret(STANDARD)
     submission = {"experiment": "next", "snapshot": "uploads/next.zip", "arguments": ["--after={/data/runId}"]}
     hook = {"name": "in", "kind": "cloudevents", "scheme": STANDARD, "secret": secret, "submission": submission}

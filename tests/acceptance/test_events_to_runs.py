@@ -75,8 +75,7 @@ def test_zips_copied_while_the_host_is_down_all_run_once_when_it_is_up(root: Pat
 
 
 def test_a_truncated_zip_becomes_a_failed_run_that_says_so(yard: Yard) -> None:
-    (yard.root / "snapshots" / "bad").mkdir()
-    (yard.root / "snapshots" / "bad" / "a.zip").write_bytes(snapshot()[:-40])
+    yard.put("snapshots", "bad/a.zip", snapshot()[:-40])
     run = yard.wait(lambda: next((r for r in yard.runs("bad") if r.has_ended), None))
     assert "Failed" == run.status
     assert "zip" in run.reason
@@ -84,8 +83,7 @@ def test_a_truncated_zip_becomes_a_failed_run_that_says_so(yard: Yard) -> None:
 
 
 def test_a_queue_message_and_its_repetition_make_one_run(yard: Yard) -> None:
-    (yard.root / "uploads").mkdir(exist_ok=True)
-    (yard.root / "uploads" / "plain.zip").write_bytes(snapshot())
+    yard.put("uploads", "plain.zip", snapshot())
     body = {"experiment": "plain", "snapshot": "uploads/plain.zip", "id": "once"}
     with yard.client() as client:
         for _ in range(2):
@@ -96,8 +94,7 @@ def test_a_queue_message_and_its_repetition_make_one_run(yard: Yard) -> None:
 
 
 def test_a_cloud_event_starts_a_run(yard: Yard) -> None:
-    (yard.root / "uploads").mkdir(exist_ok=True)
-    (yard.root / "uploads" / "plain.zip").write_bytes(snapshot())
+    yard.put("uploads", "plain.zip", snapshot())
     data = {"experiment": "ce", "snapshot": "uploads/plain.zip"}
     event = {"specversion": "1.0", "id": "7", "source": "/curated", "type": "com.example.refreshed", "data": data}
     with yard.client() as client:
@@ -106,8 +103,7 @@ def test_a_cloud_event_starts_a_run(yard: Yard) -> None:
 
 
 def test_a_signed_webhook_starts_a_run_and_a_forged_one_does_not(yard: Yard) -> None:
-    (yard.root / "uploads").mkdir(exist_ok=True)
-    (yard.root / "uploads" / "r.zip").write_bytes(snapshot({"train.py": "import sys\nprint(sys.argv[1:])\n"}))
+    yard.put("uploads", "r.zip", snapshot({"train.py": "import sys\nprint(sys.argv[1:])\n"}))
     definition = {
         "name": "retrain",
         "kind": "github",
@@ -215,9 +211,7 @@ def test_what_asks_for_more_than_there_is_says_so(yard: Yard) -> None:
 
 
 def test_a_missing_script_is_named_with_those_there_are(yard: Yard) -> None:
-    path = yard.root / "snapshots" / "wrong" / "a.zip"
-    path.parent.mkdir()
-    path.write_bytes(snapshot({"train.py": HELLO}, config=runconfig(script="trian.py")))
+    yard.put("snapshots", "wrong/a.zip", snapshot({"train.py": HELLO}, config=runconfig(script="trian.py")))
     run = yard.wait(lambda: next((r for r in yard.runs("wrong") if r.has_ended), None))
     assert "Failed" == run.status
     assert "trian.py" in run.reason

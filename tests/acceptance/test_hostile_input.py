@@ -30,8 +30,7 @@ def test_metrics_replaced_by_a_link_end_their_run_and_stop_nobody(yard: Yard) ->
 
 def test_a_zip_with_the_longest_legal_name_runs(yard: Yard) -> None:
     name = "n" * 250 + ".zip"
-    (yard.root / "snapshots" / "exp").mkdir()
-    (yard.root / "snapshots" / "exp" / name).write_bytes(snapshot())
+    yard.put("snapshots", f"exp/{name}", snapshot())
     assert "Completed" == yard.wait(lambda: next((run for run in yard.runs() if run.has_ended), None)).status
 
 

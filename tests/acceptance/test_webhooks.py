@@ -98,12 +98,17 @@ KINDS: dict[str, tuple[dict[str, Any], str, Make]] = {
 
 @pytest.fixture
 def door(yard: Yard) -> Iterator[httpx.Client]:
-    """A stranger, who comes by a tunnel with a name of its own."""
-    (yard.root / "uploads").mkdir(exist_ok=True)
-    (yard.root / "uploads" / "r.zip").write_bytes(snapshot({"train.py": SCRIPT}))
-    with yard.client(token=None) as stranger:
-        stranger.headers["Host"] = "tunnel.example"
-        yield stranger
+    with stranger(yard) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def stranger(yard: Yard) -> Iterator[httpx.Client]:
+    """Who comes by a tunnel with a name of its own."""
+    yard.put("uploads", "r.zip", snapshot({"train.py": SCRIPT}))
+    with yard.client(token=None) as made:
+        made.headers["Host"] = "tunnel.example"
+        yield made
 
 
 def define(yard: Yard, name: str, **more: Any) -> dict[str, Any]:

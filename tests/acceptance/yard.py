@@ -93,10 +93,14 @@ class Yard:
         self, script: str, name: str = "exp/a.zip", *, files: Mapping[str, str] | None = None, **config: object
     ) -> None:
         """Move a whole zip into the drop folder."""
-        path = self.root / "snapshots" / name
+        self.put("snapshots", name, snapshot({"train.py": script, **(files or {})}, config=runconfig(**config)))
+
+    def put(self, container: str, name: str, data: bytes) -> None:
+        """Move a whole file into a folder that is a container."""
+        path = self.root / container / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_bytes(snapshot({"train.py": script, **(files or {})}, config=runconfig(**config)))
+        part = path.parent / ".part"
+        part.write_bytes(data)
         part.rename(path)
 
     def run(self, script: str, name: str = "exp/a.zip", **config: Any) -> Run:
