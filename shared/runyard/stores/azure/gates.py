@@ -179,10 +179,10 @@ class AzureGates:
     def room(self, compute: str) -> int:
         """How many slots are free; see the port. What is said to be free may have been taken up to :data:`ROOM` seconds ago."""
         known = self._swaps.known(compute, ROOM)
-        if known is not None and (room := _room(known.gate)):
-            return room
         at, room = self._room.get(compute, (0.0, 0))
         now = self._swaps.monotonic()
+        if known is not None:  # of this process' own doing, and so the newer of the two
+            at, room = now, _room(known.gate)
         if not room or now - at > ROOM:
             gate = self._swaps.gate(compute)
             room = 0 if gate is None else _room(gate)
