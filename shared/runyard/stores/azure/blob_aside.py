@@ -16,8 +16,8 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
 from runyard.errors import TransientError
-from runyard.stores.azure import names
 from runyard.runs.identity import plain_etag
+from runyard.stores.azure import names
 from runyard.stores.azure.blob_calls import Place, client_of
 from runyard.stores.azure.edge import code_of
 

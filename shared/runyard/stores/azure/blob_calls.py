@@ -14,7 +14,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from runyard.errors import ConfigError, NotFoundError, SnapshotError
+from runyard.errors import ConfigError, NotFoundError, RunyardError, SnapshotError
 from runyard.ports.blobs import BlobInfo
 from runyard.runs.identity import plain_etag
 from runyard.stores.azure.edge import code_of, translate
@@ -144,6 +144,23 @@ def properties_of(service: BlobServiceClient, where: Place) -> Any:
 def written_by(properties: Any) -> str:
     """Which operation wrote the whole blob; empty if it does not say."""
     return str((properties.metadata or {}).get(OPERATION, ""))
+
+
+def first_of(service: BlobServiceClient, where: Place, most: int) -> tuple[Any, bytes] | None:
+    """The SDK's properties and up to ``most`` of the first bytes, of one version, with one request; ``None`` as above."""
+    try:
+        with at(where, "opening"):
+            answer = client_of(service, where).download_blob(0, most)
+            found, head = answer.properties, bytes(answer.readall())
+    except NotFoundError:
+        return None
+    except RunyardError as error:
+        if code_of(error.__cause__ or error) != "InvalidRange":
+            raise
+        empty = properties_of(service, where)  # an empty blob has no range
+        return None if empty is None else (empty, b"")
+    found.size = int(str(found.content_range).rpartition("/")[2])  # it is that of the range else
+    return None if found.copy.status == "pending" else (found, head)
 
 
 def our_own(service: BlobServiceClient, where: Place, operation: dict[str, str]) -> BlobInfo | None:

@@ -19,6 +19,7 @@ from runyard.stores.azure.blob_calls import (
     at,
     changed,
     client_of,
+    first_of,
     info_of,
     missing,
     no_container,
@@ -35,6 +36,8 @@ from runyard.stores.names import check_container
 
 PIECE: Final = 1 << 20
 """Bytes of a piece of a stream."""
+FIRST: Final = 128 << 10
+"""Bytes that opening a blob brings along with its properties: the whole of a usual snapshot, so that it costs one request."""
 AHEAD: Final = 8
 """Pieces that one request brings."""
 PAGE: Final = 5000
@@ -58,13 +61,15 @@ class AzureBlobs:
 
     def open(self, container: str, name: str, *, etag: str | None = None) -> BlobReader:
         """Open for ranged reads; see the port."""
-        info = self.head(container, name)
-        where = Place(container, name)
-        if info is None:
+        where = place(container, name)
+        begun = first_of(self._service, where, FIRST)
+        if begun is None:
             raise missing(where)
+        found, head = begun
+        info = info_of(where, found)
         if etag is not None and info.etag != plain_etag(etag):
             raise changed(where, etag)
-        return _Reader(self._service, where, info)
+        return _Reader(self._service, where, info, head=head)
 
     def put(self, container: str, name: str, data: bytes | BinaryIO, *, create_only: bool = False) -> BlobInfo:
         """Write a whole blob; see the port."""
@@ -148,8 +153,10 @@ class AzureBlobs:
 class _Reader:
     """Reads ranges of one version of a blob."""
 
-    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo) -> None:
+    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo, *, head: bytes = b"") -> None:
+        """``head``: the first bytes, which are there already."""
         self.info = info
+        self._head = head
         self._where = where
         self._service = service
 
@@ -158,6 +165,8 @@ class _Reader:
         length = min(length, self.info.size - offset)
         if length <= 0:
             return b""
+        if offset + length <= len(self._head):
+            return self._head[offset : offset + length]
         try:
             with at(self._where, "reading"):
                 return self._piece(offset, length)
