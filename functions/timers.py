@@ -18,8 +18,10 @@ def reconcile_gates(timer: func.TimerRequest) -> None:
     """Tell the log what is amiss, and wake what should move and does not."""
     del timer
     services = current()
-    tolerantly("alarms", services.watch_over)
-    tolerantly("reconcile", lambda: reconcile(services.ports))
+    try:
+        tolerantly("alarms", services.watch_over)
+    finally:  # whatever the alarms came upon
+        tolerantly("reconcile", lambda: reconcile(services.ports))
 
 
 @blueprint.function_name("sweep")

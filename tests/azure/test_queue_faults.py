@@ -18,7 +18,6 @@ from runyard.errors import (
     ThrottledError,
 )
 from runyard.ports.queue import DEAD_LETTERS
-from runyard.stores.azure import names
 from runyard.stores.azure.clients import Clients
 from runyard.stores.azure.queue import AzureQueue
 from runyard.stores.azure.settings import AzureSettings
@@ -228,9 +227,19 @@ def test_redrive_sends_before_it_removes(line: Line) -> None:
     assert again.id == "mine"
 
 
-def test_the_names_of_queues_are_those_that_the_use_cases_know() -> None:
-    from runyard.dispatch import wakes
+def test_a_queue_that_somebody_named_in_vain_is_forgotten_and_counts_go_on(line: Line) -> None:
+    """Else one look at a queue that is not there would end the reconciler's timer for good."""
+    line.queue.send("q", b"x")
+    with pytest.raises(NotFoundError):
+        line.queue.peek("nowhere")
+    with pytest.raises(NotFoundError):
+        line.queue.send("nowhere", b"x")
+    assert "nowhere" in line.clients.bus.used()
+    assert {"q": 1} == line.queue.counts()
+    assert "nowhere" not in line.clients.bus.used()
 
-    known = {wakes.SUBMISSIONS, wakes.WATCH, wakes.FINISHED, wakes.NOTIFY, wakes.BURIED, DEAD_LETTERS}
-    assert known == set(names.QUEUES)
-    assert names.dispatch_queue("local") == wakes.dispatch_queue("local")
+
+def test_a_queue_of_the_service_that_is_not_there_is_told(line: Line) -> None:
+    queue = AzureQueue(line.clients.bus, ManualClock(), queues=("q", "missing"))
+    with pytest.raises(NotFoundError, match="missing"):
+        queue.counts()

@@ -12,7 +12,7 @@ import pytest
 from runyard.computes import put
 from runyard.dispatch.patience import TRIES
 from runyard.dispatch.wakes import FINISHED, NOTIFY, SUBMISSIONS, WATCH, dispatch_queue
-from runyard.errors import AuthError, ThrottledError, TransientError
+from runyard.errors import AuthError, NotFoundError, ThrottledError, TransientError
 from runyard.ports import Message, Ports, Query
 from runyard.ports.queue import DEAD_LETTERS
 from runyard.runs.model import Run
@@ -215,6 +215,15 @@ def test_a_timer_does_not_fail_for_a_store_that_is_down(scene: Scene, monkeypatc
     fail(monkeypatch, scene.ports.blobs, "list", TransientError("down"))
     fail(monkeypatch, scene.ports.schedules, "due", TransientError("down"))
     assert all(scene.worker.tick(timer).ok for timer in ("reconcile", "sweep", "schedules"))
+
+
+def test_the_reconciler_works_whatever_the_alarms_came_upon(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    fail(monkeypatch, scene.ports.queue, "counts", NotFoundError("the queue buried is not there"))
+    done: list[str] = []
+    monkeypatch.setattr("functions.timers.reconcile", lambda _: done.append("reconciled"))
+    answer = scene.worker.tick("reconcile")
+    assert (False, ["reconciled"]) == (answer.ok, done)
+    assert "the queue buried is not there" in answer.error
 
 
 def test_a_caller_is_told_to_come_again_while_a_store_is_down(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,14 @@ class Bus:
         with self._lock:
             return sorted(name for name in {*self._senders, *self._lanes} if not name.endswith(DEAD_LETTER_QUEUE))
 
+    def forget(self, name: str) -> None:
+        """Close what was opened for a queue that is not there."""
+        with self._lock:
+            both = [self._senders.pop(name, None), self._lanes.pop(name, None)]
+        for each in both:
+            if each is not None:
+                each.close()
+
     def count(self, operation: str, name: str) -> None:
         """Tell of an operation."""
         if self._sent is not None:

@@ -30,7 +30,7 @@ def storage_connection(setting: str, text: str) -> str:
     """
     if not text or text.rstrip("; ").casefold() == DEVELOPMENT.casefold():
         return _AZURITE if text else ""
-    parts = _parts(setting, text, f"of the account's access keys, or {DEVELOPMENT}")
+    parts = _parts(setting, text, f"it is the one beside the account's access keys, or {DEVELOPMENT}")
     if not parts.get("accountname") and not (parts.get("blobendpoint") and parts.get("tableendpoint")):
         raise ConfigError(f"the setting {setting} is a connection string without AccountName")
     if not _is_key(parts.get("accountkey", "")):
@@ -46,7 +46,9 @@ def bus_connection(setting: str, text: str) -> str:
     """
     if not text:
         return ""
-    parts = _parts(setting, text, "Endpoint=sb://NAME.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…")
+    parts = _parts(
+        setting, text, "its form is Endpoint=sb://NAME.servicebus.windows.net/;SharedAccessKeyName=…;SharedAccessKey=…"
+    )
     if not parts.get("endpoint", "").casefold().startswith("sb://"):
         raise ConfigError(f"the setting {setting} is a connection string without Endpoint=sb://…")
     if parts.get("entitypath"):
@@ -64,7 +66,7 @@ def bus_connection(setting: str, text: str) -> str:
 def _parts(setting: str, text: str, form: str) -> Mapping[str, str]:
     pairs = [piece.partition("=") for piece in text.strip("; ").split(";")]
     if not all(name and mark for name, mark, _ in pairs):
-        raise ConfigError(f"the setting {setting} is no connection string: {form}")
+        raise ConfigError(f"the setting {setting} is no connection string; {form}")
     return {name.strip().casefold(): value.strip() for name, _, value in pairs}
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from runyard.errors import LockLostError, TargetError, TransientError
+from runyard.errors import LockLostError, NotFoundError, TargetError, TransientError
 from runyard.ports.clock import Clock
 from runyard.ports.queue import COUNTED, DEAD_LETTERS, Message
 from runyard.stores.azure.bus import Bus
@@ -130,9 +130,18 @@ class AzureQueue:
         return found[:most]
 
     def counts(self) -> Mapping[str, int]:
-        """How many messages each queue holds (scheduled and locked ones too); see the port."""
-        names = sorted({*self._queues, *self._bus.used()})
-        return {name: count for name in names if (count := self._count(name, COUNTED))}
+        """How many messages each queue holds (scheduled and locked ones too); see the port.
+
+        Raises:
+            NotFoundError: if a queue of this service is not there. Others that somebody named in vain are forgotten.
+        """
+        found = {name: self._count(name, COUNTED) for name in self._queues}
+        for name in {*self._bus.used()} - {*found}:
+            try:
+                found[name] = self._count(name, COUNTED)
+            except NotFoundError:
+                self._bus.forget(name)
+        return {name: found[name] for name in sorted(found) if found[name]}
 
     def backlog(self, name: str, most: int) -> int:
         """How many messages the queue holds, at most ``most``; see the port.
