@@ -43,11 +43,12 @@ docs: $(STAMP)  ## write the generated pages again
 	$(BIN)/python -m runyard.events.schema
 	$(BIN)/python -m runyard.events.endings_schema
 
-bench: $(STAMP)
+bench: $(STAMP) azurite
 	$(BIN)/python benchmarks/local.py
 	$(BIN)/python benchmarks/files.py
 	$(BIN)/python -m benchmarks.backlog
 	$(BIN)/python -m benchmarks.environments
+	$(BIN)/python -m benchmarks.azure_adapters
 
 crash-test: $(STAMP)  ## 1,000 runs while host, supervisor and keeper are killed at random
 	$(BIN)/python -m tests.crash.random_kills

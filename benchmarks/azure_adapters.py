@@ -31,8 +31,10 @@ from azure.keyvault.secrets import SecretClient
 
 from runyard.accept import accept, submit
 from runyard.dispatch import dispatch
+from runyard.dispatch.patience import patiently
 from runyard.dispatch.turns import Turns
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue, nudge
+from runyard.errors import TransientError
 from runyard.events.submission import Submission
 from runyard.ports import Compute, Message, Ports
 from runyard.runs.model import Origin
@@ -165,7 +167,7 @@ class Yard:
 
         def carry(message: Message) -> None:
             self.counts.add("executions", function)
-            handle(message)
+            patiently(ports, message, lambda: handle(message))
             ports.queue.complete(message)
 
         def run() -> None:
@@ -196,7 +198,12 @@ class Yard:
         submission = Submission.of({"experiment": "exp", "snapshot": f"uploads/{compute}.zip", **more})
         self.counts.add("executions", "http")
         origin = Origin(source="api", name="bench")
-        return submit(self._http, submission, origin=origin, key=f"key-{next(self._names)}")[0].id
+        key = f"key-{next(self._names)}"
+        while True:
+            try:
+                return submit(self._http, submission, origin=origin, key=key)[0].id
+            except TransientError:  # Azurite closes a connection that is idle for 5 s, perhaps under a write
+                self.counts.add("executions", "http")
 
     def quiet(self, compute: str, runs: list[str], *, told: bool = False) -> float:
         """Wait until all have ended and the compute is not watched any more; returns when the last slot was free."""

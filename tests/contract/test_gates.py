@@ -248,3 +248,18 @@ def test_room_is_what_may_be_taken_now(gate: Gates, gates: Gates) -> None:
     gate.configure("c", limit=1)
     gate.take("c", at=1.0)
     assert gate.room("c") == 0
+
+
+def test_who_frees_a_slot_of_a_full_gate_hears_of_those_who_wait(gate: Gates) -> None:
+    enter(gate, "a", "b", "c")
+    gate.take("c", at=1.0)
+    assert gate.release("c", "a")
+    assert gate.wanted("c")
+
+
+def test_who_frees_a_slot_that_nobody_waits_for_hears_of_nobody(gate: Gates) -> None:
+    enter(gate, "a", "b")
+    gate.take("c", at=1.0)
+    for run_id in ("a", "b"):
+        assert gate.release("c", run_id)
+        assert not gate.wanted("c")

@@ -46,6 +46,17 @@ def test_every_field_comes_back_as_it_was_written(runs: RunStore) -> None:
     assert runs.get(change.after.id) == change.after
 
 
+def test_what_this_store_wrote_is_recent_at_once(runs: RunStore) -> None:
+    run = born(runs)
+    assert runs.recent(run.id) == run
+    run = runs.transition(moved(run, State.QUEUED))
+    assert runs.recent(run.id) == run
+    run = runs.transition(moved(run, State.FAILED))
+    runs.delete(run.id, at=START)
+    assert runs.recent(run.id) is None
+    assert runs.recent("nobody") is None
+
+
 def test_an_unknown_run_is_none_and_has_no_history(runs: RunStore) -> None:
     assert runs.get("nobody") is None
     assert runs.find("nothing") is None

@@ -45,7 +45,7 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
 
 READS: Final[Mapping[str, frozenset[str]]] = {
     "runs": frozenset({"get", "recent", "find", "list", "history", "attempts", "attempt", "outbox", "in_outbox"}),
-    "gates": frozenset({"get", "list", "waiting", "position", "slots", "room", "awaited"}),
+    "gates": frozenset({"get", "list", "waiting", "position", "slots", "room", "wanted"}),
     "queue": frozenset({"wait", "interrupt", "peek", "counts", "backlog"}),
     "blobs": frozenset({"head", "open", "staged", "list", "link", "stream"}),
     "computes": frozenset({"get", "list", "aliases"}),

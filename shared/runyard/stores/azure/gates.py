@@ -189,7 +189,7 @@ class AzureGates:
             self._room[compute] = now, room
         return room
 
-    def awaited(self, compute: str) -> bool:
+    def wanted(self, compute: str) -> bool:
         """Whether somebody waits; see the port. No request if this thread freed its slot of a gate that had room before.
 
         Whoever waits there came while there was room, so that he or the dispatcher that gave the slots away told of it, or may not go

@@ -163,7 +163,7 @@ class EmbeddedGates:
         rows = self._database.look(_ROOM, (compute,))
         return max(rows[0][0], 0) if rows else 0
 
-    def awaited(self, compute: str) -> bool:
+    def wanted(self, compute: str) -> bool:
         """Whether somebody waits."""
         return bool(self.waiting(compute, 1))
 

@@ -152,7 +152,7 @@ class MemoryGates:
             closed = gate is None or gate.paused or gate.draining
             return 0 if gate is None or closed else max(gate.limit - len(gate.slots), 0)
 
-    def awaited(self, compute: str) -> bool:
+    def wanted(self, compute: str) -> bool:
         """Whether somebody waits."""
         return bool(self.waiting(compute, 1))
 
