@@ -7,13 +7,17 @@ STAMP := $(VENV)/.made
 JOBS ?= 3
 ALONE := crash powerloss containers worker targets/test_local_keeper.py
 
+# Lives in virtual time, killed on paper.
+ENUMERATED := $(wildcard tests/crash/test_enumerated*.py) tests/crash/test_azure.py
+
 .PHONY: demo test most unit check format docs bench crash-test soak azure-chain fuzz azurite infra-check worker worker-tests clean
 
 demo: $(STAMP)  ## three training runs from three kinds of event
 	$(BIN)/python examples/demo.py
 
 test: most  ## every test
-	$(BIN)/python -m pytest -q tests/crash tests/powerloss tests/targets/test_local_keeper.py
+	$(BIN)/python -m pytest -q -n $(JOBS) $(ENUMERATED)
+	$(BIN)/python -m pytest -q tests/crash $(ENUMERATED:%=--ignore=%) tests/powerloss tests/targets/test_local_keeper.py
 	$(BIN)/python -m pytest -q tests/containers
 
 # Most tests wait more than they compute, so several run at once. Those that measure out their kills run alone; so do

@@ -17,7 +17,9 @@ from functions.http import api  # noqa: E402
 from functions.submissions import blueprint as submissions  # noqa: E402
 from functions.timers import blueprint as timers  # noqa: E402
 from functions.watching import blueprint as watching  # noqa: E402
-from runyard.services import kinds  # noqa: E402
+from runyard.services import begin, kinds  # noqa: E402
+
+begin()
 
 # Callers are checked by the application itself (one token mechanism in both hosts), so the host lets requests through.
 app = func.AsgiFunctionApp(app=api, http_auth_level=func.AuthLevel.ANONYMOUS, function_name="http")

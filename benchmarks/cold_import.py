@@ -10,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parents[1]
@@ -19,7 +20,7 @@ BIGGEST = 12
 SETTINGS = {
     "Storage": "UseDevelopmentStorage=true",
     "ServiceBus": "Endpoint=sb://127.0.0.1;SharedAccessKeyName=k;SharedAccessKey=a;UseDevelopmentEmulator=true;",
-    "Runyard__secretsFolder": "/nonexistent",
+    "Runyard__secretsFolder": f"{tempfile.gettempdir()}/runyard-cold-import",
 }
 IMPORT = "import sys, time; sys.path[:0] = ['shared', '.']; t = time.perf_counter(); import function_app"
 OPEN = """

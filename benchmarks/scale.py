@@ -2,8 +2,9 @@
 
 Usage: python -m benchmarks.scale [--rate 1000] [--seconds 60] [--computes 20] [--duration 5] [--json], from the root of a checkout.
 
-The use cases and the table adapters are the real ones, over tables, queues and blobs in memory that count what they are asked; one
-thread does everything, so conflicts between instances are not in the figures (docs/scale.md says what they add). The limits are the
+The use cases and the table adapters are the real ones, over tables, queues and blobs in memory that count what they are asked. Each
+function has stores of its own, as each has instances of its own in Azure, so that none knows what another remembers. One thread does
+everything, so conflicts between instances are not in the figures (docs/scale.md says what they add). The limits are the
 services' published ones: each has its source in docs/scale.md.
 """
 
@@ -16,6 +17,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from typing import Any
 
@@ -23,9 +25,13 @@ from runyard.accept import accept, submit
 from runyard.dispatch import dispatch
 from runyard.dispatch.wakes import SUBMISSIONS, WATCH, dispatch_queue
 from runyard.events.submission import Submission
-from runyard.ports import BlobReader, Compute, Message, Ports
+from runyard.ports import BlobReader, Compute, ComputeStore, Gates, Message, Ports
 from runyard.reconcile import reconcile
 from runyard.runs.model import Origin
+from runyard.stores.azure import names
+from runyard.stores.azure.blobs import FIRST
+from runyard.stores.azure.documents import AzureComputeStore
+from runyard.stores.azure.gates import AzureGates
 from runyard.stores.memory import MemoryBlobStore, MemoryQueue, MemorySecrets
 from runyard.testing import Behaviour, ManualClock, OnlyTargets, ScriptedTarget
 from runyard.watch import watch
@@ -86,13 +92,15 @@ class CountedQueue(MemoryQueue):
 
 
 class _CountedReader:
+    """What comes with the opening costs no request of its own."""
+
     def __init__(self, inner: BlobReader, counts: Counts) -> None:
         self._inner = inner
         self._counts = counts
         self.info = inner.info
 
     def read(self, offset: int, length: int) -> bytes:
-        self._counts.blobs["read a range"] += 1
+        self._counts.blobs["read a range"] += offset + length > FIRST
         return self._inner.read(offset, length)
 
     def close(self) -> None:
@@ -115,6 +123,18 @@ class CountedBlobs(MemoryBlobStore):
         return _CountedReader(super().open(container, name, etag=etag), self._counts)
 
 
+class _Instance(TabledStores):
+    """Stores whose memory ages in virtual time."""
+
+    @cached_property
+    def gates(self) -> Gates:
+        return AzureGates(self.table(names.GATES), monotonic=self.clock.now)
+
+    @cached_property
+    def computes(self) -> ComputeStore:
+        return AzureComputeStore(self.table(names.DOCUMENTS), monotonic=self.clock.now)
+
+
 class Yard:
     """A yard in Azure, in memory, in virtual time."""
 
@@ -122,15 +142,14 @@ class Yard:
         self.clock = ManualClock(start=1_800_000_000.0)
         self.counts = Counts(self.clock, self.clock.now())
         target = ScriptedTarget(clock=self.clock, default=Behaviour(duration=duration))
-        tables = MemoryTables(self.counts.table)
-        stores = TabledStores(tables, self.clock)
-        self.ports: Ports = tabled_ports(
-            stores,
-            OnlyTargets(target),
-            queue=CountedQueue(self.clock, self.counts),
-            blobs=CountedBlobs(self.clock, self.counts),
-            secrets=MemorySecrets(self.clock.now),
-        )
+        self._tables = MemoryTables(self.counts.table)
+        self._shared: dict[str, Any] = {
+            "targets": OnlyTargets(target),
+            "queue": CountedQueue(self.clock, self.counts),
+            "blobs": CountedBlobs(self.clock, self.counts),
+            "secrets": MemorySecrets(self.clock.now),
+        }
+        self.ports, accepting, dispatching, watching, self.timers = (self._instance() for _ in range(5))
         self.names = [f"compute{number:02}" for number in range(computes)]
         for name in self.names:
             self.ports.computes.put(Compute(name=name, kind="scripted", limit=limit))
@@ -138,10 +157,14 @@ class Yard:
             self.ports.blobs.put("uploads", f"{name}.zip", snapshot(config=runconfig(target=name)))
         self.asked = 0
         self._handlers: Mapping[str, tuple[str, Callable[[Message], object]]] = {
-            SUBMISSIONS: ("accept", lambda m: accept(self.ports, m.body, message_id=m.id, enqueued=m.enqueued)),
-            DISPATCH: ("dispatch", lambda m: dispatch(self.ports, m.body)),
-            WATCH: ("watch", lambda m: watch(self.ports, m.body)),
+            SUBMISSIONS: ("accept", lambda m: accept(accepting, m.body, message_id=m.id, enqueued=m.enqueued)),
+            DISPATCH: ("dispatch", lambda m: dispatch(dispatching, m.body)),
+            WATCH: ("watch", lambda m: watch(watching, m.body)),
         }
+
+    def _instance(self) -> Ports:
+        """The ports of an instance that serves one function."""
+        return tabled_ports(_Instance(self._tables, self.clock), **self._shared)
 
     def ask(self) -> None:
         """One submission over HTTP."""
@@ -163,7 +186,9 @@ class Yard:
 
     def ended(self) -> bool:
         """Whether nothing runs or waits any more."""
+        self._tables.told = lambda *_: None  # a look of the benchmark's own
         gates = self.ports.gates.list()
+        self._tables.told = self.counts.table
         return all(not gate.taken and not gate.waiting for gate in gates)
 
 
@@ -177,7 +202,7 @@ def simulate(yard: Yard, rate: int, seconds: int) -> float:
         yard.serve()
         if step and not step % int(30 / STEP):
             yard.counts.executions["reconcile"] += 1
-            reconcile(yard.ports)
+            reconcile(yard.timers)
         yard.clock.advance(STEP)
     counted = yard.counts.clock.now()
     while not yard.ended():

@@ -59,6 +59,17 @@ param softDeleteDays int = 7
 @description('Room of each queue.')
 param queueSizeMb int = 1024
 
+@allowed([
+  0
+  1
+  2
+  4
+  8
+  16
+])
+@description('Units of Service Bus Premium; 0 = the standard tier. See docs/scale.md. A namespace cannot change its tier: it is made anew.')
+param messagingUnits int = 0
+
 @description('Let the app read queue lengths, so that it scales by them: the role Azure Service Bus Data Owner in place of Receiver and Sender.')
 param scaleByQueueLength bool = false
 
@@ -177,6 +188,7 @@ module bus 'modules/servicebus.bicep' = {
     tags: tags
     kinds: kinds
     queueSizeMb: queueSizeMb
+    messagingUnits: messagingUnits
     scaleByQueueLength: scaleByQueueLength
     appPrincipalId: identity.outputs.principalId
   }

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
 
 from runyard.errors import RunyardError, UnsupportedError
 from runyard.ports import (
@@ -182,3 +186,8 @@ def snapshot(files: Mapping[str, str | bytes] | None = None, *, config: str | No
         if config != "":
             archive.writestr("aml_config/local.runconfig", config or runconfig())
     return buffer.getvalue()
+
+
+def sleep_by(monkeypatch: pytest.MonkeyPatch, module: str, sleep: Callable[[float], object]) -> None:
+    """Have one module's ``time.sleep`` be another: not the one of threads that some library runs beside."""
+    monkeypatch.setattr(f"{module}.time", SimpleNamespace(**{**vars(time), "sleep": sleep}))

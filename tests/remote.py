@@ -92,8 +92,8 @@ class Far:
         self.house.settle()
 
     @contextmanager
-    def listening(self) -> Iterator[str]:
-        with listening(create_app(lambda: self.services)) as address:
+    def listening(self, **options: Any) -> Iterator[str]:
+        with listening(create_app(lambda: self.services), **options) as address:
             yield address
 
 

@@ -163,6 +163,8 @@ resource settings 'Microsoft.Web/sites/config@2024-04-01' = {
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     // With telemetryMode in host.json and the exporter in requirements.txt (docs/observability.md).
     PYTHON_ENABLE_OPENTELEMETRY: 'true'
+    // By default the worker has four threads more than processors, and host.json gives it 16 messages of each function at a time.
+    PYTHON_THREADPOOL_THREAD_COUNT: '32'
   }
   dependsOn: [
     hostRole

@@ -4,6 +4,8 @@ param location string
 param tags object
 param kinds array
 param queueSizeMb int
+// 0 = the standard tier: pay as you go, 1,000 credits a second. More = that many units of the premium tier.
+param messagingUnits int
 param scaleByQueueLength bool
 param appPrincipalId string
 
@@ -37,9 +39,14 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
   location: location
   tags: tags
   // Basic has neither scheduled messages nor a choice of what becomes of dead letters.
-  sku: {
+  // Premium has units of its own: https://learn.microsoft.com/azure/service-bus-messaging/service-bus-premium-messaging
+  sku: messagingUnits == 0 ? {
     name: 'Standard'
     tier: 'Standard'
+  } : {
+    name: 'Premium'
+    tier: 'Premium'
+    capacity: messagingUnits
   }
   properties: {
     disableLocalAuth: true

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,8 +39,10 @@ def in_memory(monkeypatch: pytest.MonkeyPatch, clock: Clock | None = None) -> Po
     """Have ``open_azure`` find the stores in memory; returns them."""
     ports = memory_ports(OnlyTargets(), clock=clock)
 
-    def stores(settings: AzureSettings, clock: object) -> Any:
-        return SimpleNamespace(**{name: getattr(ports, name) for name in STORES}, close=lambda: None, make=lambda: None)
+    def stores(settings: AzureSettings, clock: object, *, kinds: Sequence[str]) -> Any:
+        return SimpleNamespace(
+            **{name: getattr(ports, name) for name in STORES}, clock=clock, close=lambda: None, make=lambda: None
+        )
 
     monkeypatch.setattr(wiring, "AzureStores", stores)
     return ports

@@ -13,7 +13,7 @@ from runyard.stores.azure.stores import AzureStores
 from runyard.stores.azure.vault import VaultSecrets
 from runyard.stores.embedded.secrets import FolderSecrets
 from runyard.testing import ManualClock
-from tests.standins.vault import LARGEST, Vault, vault
+from tests.standins.vault import LARGEST, Credential, Vault, vault
 
 
 @pytest.fixture
@@ -119,3 +119,37 @@ def test_a_folder_takes_the_vaults_place_for_development(tmp_path: Path) -> None
         assert isinstance(stores.secrets, FolderSecrets)
         stores.secrets.set("a", "x")
     assert (tmp_path / "deep" / "secrets" / "a").read_text() == "x"
+
+
+def test_the_services_own_client_asks_for_a_token_after_the_vaults_challenge(
+    running: Vault, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", running.trusted)
+    running.resource = running.uri.replace("127.", "")  # of whose subdomain the vault is one
+    with AzureStores(AzureSettings(vault_uri=running.uri), clock) as stores:
+        stores.clients.credential = Credential(running.resource)
+        stores.secrets.set("a", "one")
+        clock.advance(60)
+        assert (stores.secrets.get("a"), list(stores.secrets.names())) == ("one", ["a"])
+
+
+def test_a_vault_that_wants_a_token_for_another_host_gets_none(
+    running: Vault, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", running.trusted)
+    with AzureStores(AzureSettings(vault_uri=running.uri), clock) as stores:
+        stores.clients.credential = Credential()
+        calls = (lambda: stores.secrets.set("a", "canary"), lambda: stores.secrets.get("a"), stores.secrets.names)
+        for call in calls:
+            with pytest.raises(AuthError, match="KeyVault__vaultUri") as told:
+                call()
+            assert "canary" not in str(told.value)
+    assert running.asked == []
+
+
+def test_a_vault_whose_certificate_nobody_knows_is_not_spoken_to(running: Vault, clock: ManualClock) -> None:
+    with AzureStores(AzureSettings(vault_uri=running.uri), clock) as stores:
+        stores.clients.credential = Credential(running.uri.replace("127.", ""))
+        with pytest.raises(TransientError, match="reading the secret a"):
+            stores.secrets.get("a")
+    assert running.asked == []

@@ -317,11 +317,20 @@ def test_wait_names_the_queues_that_have_something(queue: Queue, clock: ManualCl
     queue.send("p", b"")
     queue.send("q", b"")
     queue.send("late", b"", delay=30)
-    assert sorted(queue.wait(["late", "q", "none", "p"], 60)) == ["p", "q"]
+    assert waited(queue, ["late", "q", "none", "p"], 2) == ["p", "q"]
     one(queue, "p")
-    assert list(queue.wait(["none", "p", "q"], 60)) == ["q"]
+    assert waited(queue, ["none", "p", "q"], 1) == ["q"]
     clock.advance(60)
-    assert sorted(queue.wait(["late", "p"], 60)) == ["late", "p"]
+    assert waited(queue, ["late", "p"], 2) == ["late", "p"]
+
+
+def waited(queue: Queue, names: Sequence[str], count: int) -> list[str]:
+    """What a wait names, until it has named so many: it comes back as soon as there is one."""
+    for _ in range(20):
+        found = sorted(queue.wait(names, 60))
+        if len(found) >= count:
+            break
+    return found
 
 
 def test_wait_comes_back_with_nothing_when_the_time_is_over(queue: Queue) -> None:

@@ -33,6 +33,19 @@ def count() -> Count:
     return add
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where several processes test, each hands over its counts."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["kills"] = dict(_KILLS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what the processes counted."""
+    _KILLS.update(getattr(node, "workeroutput", {}).get("kills", {}))
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the counts."""
     for adapter, kills in sorted(_KILLS.items()):

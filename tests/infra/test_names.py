@@ -11,10 +11,12 @@ from typing import Any, Final
 import pytest
 
 from runyard.dispatch.wakes import BURIED, queues
-from runyard.host.app import load_app
+from runyard.host.app import load_app, read_host_json
 from runyard.ports.queue import DEAD_LETTERS, MAX_DELIVERIES
 from runyard.stores.azure import names, settings
+from runyard.stores.azure.stores import AzureStores
 from runyard.targets.registry import cloud_kinds
+from runyard.testing import ManualClock
 from tests.infra.bicep import Evaluation, Resource
 from tests.infra.deployments import FILES, HOUSE, SIZES, deployed, subscribed
 
@@ -32,6 +34,7 @@ HOST: Final = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "PYTHON_ENABLE_OPENTELEMETRY",  # docs/observability.md
+    "PYTHON_THREADPOOL_THREAD_COUNT",  # docs/azure/functions.md
 }
 REFUSED: Final = {
     # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
@@ -80,6 +83,14 @@ def check_queues(evaluation: Evaluation) -> None:
         assert properties["deadLetteringOnMessageExpiration"] == (name != BURIED), name
 
 
+def test_the_stores_count_the_queues_that_there_are() -> None:
+    """``stores`` sees no use case, so it has names of its own; these are the same."""
+    for kinds in ([], ["batch", "aci"]):
+        assert queues(kinds) == {*names.QUEUES, *map(names.dispatch_queue, kinds)}
+        queue = AzureStores(settings.AzureSettings(), ManualClock(), kinds=kinds).queue
+        assert queues(kinds) == set(queue._queues)  # type: ignore[attr-defined]
+
+
 def check_tables(evaluation: Evaluation) -> None:
     assert sorted(names.TABLES) == sorted(last(resource) for resource in made(evaluation, TABLE))
 
@@ -110,6 +121,9 @@ def check_settings(evaluation: Evaluation) -> None:
     assert wanted == set(found)
     assert not REFUSED & set(found)
     assert all(isinstance(value, str) for value in found.values())
+    assert 2 * read_host_json(HOUSE / "host.json").concurrency <= int(found["PYTHON_THREADPOOL_THREAD_COUNT"])
+    shown = f"| `PYTHON_THREADPOOL_THREAD_COUNT` | {found['PYTHON_THREADPOOL_THREAD_COUNT']}: "
+    assert shown in (HOUSE / "docs" / "azure" / "functions.md").read_text()
 
 
 def roles(evaluation: Evaluation) -> set[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ import re
 import threading
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from tests.standins.limits import VERSIONS, Limits
 from tests.standins.wire import Answer, RefusedError, Request
@@ -26,11 +27,12 @@ _BLOCK: Final = re.compile(rb"<(?:Latest|Committed|Uncommitted)>")
 
 @dataclass
 class BlobRules:
-    """Keeps in mind what the rules need: how many blocks an append blob has, how long the ids of a blob's blocks are."""
+    """Keeps in mind what the rules need: a blob's kind, how many blocks it has if it is appended to, how long the ids of its blocks are."""
 
     limits: Limits
     _appended: dict[str, int] = field(default_factory=dict)
     _ids: dict[str, int] = field(default_factory=dict)
+    _kinds: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self, request: Request) -> None:
@@ -47,6 +49,7 @@ class BlobRules:
         self._check_names(request.resource)
         self._check_metadata(request)
         what = request.query.get("comp", "")
+        self._check_kind(request, what)
         if what == "list" and not request.query.get("maxresults", "1").isdecimal():
             raise RefusedError(
                 400, "OutOfRangeQueryParameterValue", "A query parameter is outside the permissible range."
@@ -71,6 +74,29 @@ class BlobRules:
             elif what in {"", "blocklist"}:
                 self._ids.pop(request.resource, None)
                 self._appended.pop(request.resource, None)
+                self._kinds.pop(request.resource, None)
+                if kind := self._kind_of(request, what):
+                    self._kinds[request.resource] = kind
+
+    def _kind_of(self, request: Request, what: str) -> str:
+        """The kind of blob that a request would make."""
+        if what in {"block", "blocklist"}:
+            return "BlockBlob"
+        if what or request.method != "PUT":
+            return ""
+        if source := request.headers.of("x-ms-copy-source"):
+            return self._kinds.get(unquote(urlsplit(source).path).lstrip("/").partition("/")[2], "")
+        return request.headers.of("x-ms-blob-type")
+
+    def _check_kind(self, request: Request, what: str) -> None:
+        # https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs
+        if request.method != "PUT" or (not what and request.headers.of("if-none-match") == "*"):
+            return  # the service says that it exists
+        if "sig" in request.query and "w" not in request.query.get("sp", ""):
+            return  # a link that may not overwrite hears that first
+        wanted, is_now = self._kind_of(request, what), self._kinds.get(request.resource, "")
+        if wanted and is_now and wanted != is_now:
+            raise RefusedError(409, "InvalidBlobType", "The blob type is invalid for this operation.")
 
     def _check_names(self, resource: str) -> None:
         container, slash, name = resource.partition("/")

@@ -26,6 +26,7 @@ from tests.standins.azurite import Account
 from tests.standins.blob_rules import BlobRules
 from tests.standins.faults import CLOSED, HIDDEN, LOST, REFUSED, SLOW, TWICE, Fault, Faults
 from tests.standins.limits import Limits
+from tests.standins.start_from import listed_from
 from tests.standins.wire import BLOB, TABLE, Answer, Headers, RefusedError, Request
 
 _HOP: Final = {"connection", "keep-alive", "transfer-encoding", "content-length", "expect", "proxy-connection"}
@@ -44,6 +45,8 @@ class Proxy:
     """How many requests came, by service and operation: ``("table", "POST $batch")``."""
     refused: Counter[str] = field(default_factory=Counter)
     """How often a rule of the service was broken, by its error code."""
+    knows_start_from: bool = False
+    """Whether a listing may start at a name, which Azurite does not know."""
     blob_port: int = 0
     table_port: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
@@ -97,8 +100,9 @@ class Proxy:
         how = fault.how if fault else ""
         if how == SLOW and fault is not None:
             self.closing.wait(fault.seconds)
+        sent = listed_from(self.account, request) if self.knows_start_from else request
         for _ in range(2 if how == TWICE else 1):
-            answer = upstream.send(request)
+            answer = upstream.send(sent)
             if request.service == BLOB:
                 self._blobs.saw(request, answer)
         return _refusal(fault, request) if fault is not None and how in {LOST, HIDDEN} else answer

@@ -29,15 +29,22 @@ _NAME: Final = re.compile(r"[A-Za-z0-9-]{1,127}")
 LARGEST: Final = 25 * 1024
 # https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#uri-parameters
 PAGE: Final = 25
+RESOURCE: Final = "https://vault.azure.net"
 VERSIONS: Final = frozenset(version.value for version in ApiVersion)
 
 
 class Credential:
     """Gives the one token that the vault takes."""
 
+    def __init__(self, resource: str = RESOURCE) -> None:
+        self._scope = f"{resource}/.default"
+
     def get_token(self, *scopes: str, **_: Any) -> AccessToken:
-        assert scopes == ("https://vault.azure.net/.default",)
+        assert scopes == (self._scope,)
         return AccessToken("a-token", int(time.time()) + 3600)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
 
 class FaultError(Exception):
@@ -58,6 +65,8 @@ class Vault:
     uri: str = ""
     trusted: str = ""
     """The certificate to trust."""
+    resource: str = RESOURCE
+    """For what a token must be, as the vault's challenge says. Clients see to it that their vault is a subdomain of that."""
     secrets: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     deleted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     working: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -82,9 +91,7 @@ class Vault:
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if headers.get("Authorization") != "Bearer a-token":
-            challenge = (
-                'Bearer authorization="https://login.microsoftonline.com/yard", resource="https://vault.azure.net"'
-            )
+            challenge = f'Bearer authorization="https://login.microsoftonline.com/yard", resource="{self.resource}"'
             raise FaultError(
                 401, "Unauthorized", "AKV10000: Request is missing a Bearer token.", **{"WWW-Authenticate": challenge}
             )

@@ -14,6 +14,7 @@ from runyard.computes import put
 from runyard.dispatch.wakes import SUBMISSIONS
 from runyard.errors import ConfigError
 from runyard.sdk.client import Client
+from tests.fakes import sleep_by
 from tests.served import Served, client_over
 from tests.unit.test_cli_commands import Invoke, cli, project, served
 
@@ -248,7 +249,7 @@ def test_events_show_the_attempts_and_follow_to_the_end(
         hosted.house.target.end(f"{run.id}/1", 3)
         hosted.settle(60)
 
-    monkeypatch.setattr("runyard.sdk.runs.time.sleep", sleep)
+    sleep_by(monkeypatch, "runyard.sdk.runs", sleep)
     lines = cli("events", "-f", run.id).stdout.splitlines()
     states = [line.split()[2] for line in lines[: lines.index("")]]
     assert ["NotStarted", "Queued", "Starting", "Running", "Finalizing", "Failed"] == states

@@ -9,6 +9,7 @@ import pytest
 
 from runyard.errors import ConflictError
 from runyard.host import HostInfo, HostLock, running_host
+from tests.fakes import sleep_by
 
 INFO = HostInfo(url="http://127.0.0.1:7071", token="secret-token", pid=os.getpid(), version="1", started=1.0)
 
@@ -80,7 +81,7 @@ def test_a_reader_that_looks_does_not_keep_a_host_from_starting(
 ) -> None:
     reader = os.open(tmp_path / "host.lock", os.O_RDONLY | os.O_CREAT)
     fcntl.flock(reader, fcntl.LOCK_SH)
-    monkeypatch.setattr("runyard.host.lock.time.sleep", lambda _: fcntl.flock(reader, fcntl.LOCK_UN))
+    sleep_by(monkeypatch, "runyard.host.lock", lambda _: fcntl.flock(reader, fcntl.LOCK_UN))
     lock = HostLock(tmp_path)
     lock.acquire()
     os.close(reader)

@@ -20,7 +20,7 @@ from runyard.errors import ThrottledError
 from runyard.events.github import sign
 from runyard.ports import Query, Webhook, WebhookSecret
 from runyard.runs.states import State
-from tests.fakes import snapshot
+from tests.fakes import sleep_by, snapshot
 from tests.served import AUTH, TOKEN, Served, client_over, serving
 
 ROOM = 3
@@ -150,7 +150,7 @@ def test_a_client_without_a_host_is_told_at_once(
 ) -> None:
     fill(served)
     waited: list[float] = []
-    monkeypatch.setattr("runyard.sdk.connection.time.sleep", waited.append)
+    sleep_by(monkeypatch, "runyard.sdk.connection", waited.append)
     (tmp_path / "train.py").write_text("")
     client = client_over(served)
     with pytest.raises(ThrottledError, match="see that a host runs"):

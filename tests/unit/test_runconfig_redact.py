@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from runyard.attempts import Keyring, issue
 from runyard.runconfig.explain_source import masked_source
 from runyard.runconfig.redact import MASK, redacted, redacted_items, redacted_text, redacted_value
 from runyard.runconfig.secret_names import is_secret_name
 from runyard.runconfig.yaml12 import load
+from runyard.testing import ManualClock, MemorySecrets
 
 SECRET_NAMES = [
     "password",
@@ -94,6 +96,8 @@ CARRIERS = {
     "connection string": "Server=tcp:db;User ID=me;Password=CANARY with a blank;Encrypt=True",
     "storage account": "DefaultEndpointsProtocol=https;AccountName=me;AccountKey=CANARY==;EndpointSuffix=core.windows.net",
     "shared access": "https://me.blob.core.windows.net/c/b?sv=2019&se=2030&sig=CANARY%2F1%3D&sp=r",
+    "shared access in JSON": '{"url": "https://me.blob.core.windows.net/c/b?sp=r\\u0026sig=CANARY%3D\\u0026se=2030"}',
+    "shared access in a URL": "https://host/x?next=https%3A%2F%2Fme.blob.core.windows.net%2Fc%3Fsp%3Dr%26sig%3DCANARY",
     "service bus": "Endpoint=sb://me;SharedAccessKeyName=root;SharedAccessKey=CANARY=",
     "basic auth": "https://me:CANARY@host/simple",
     "lone token": "git+https://CANARY@github.com/org/repo@v1",
@@ -127,6 +131,29 @@ def test_a_token_is_known_by_its_form() -> None:
         assert token not in redacted_text(f"error: {token} is wrong")
 
 
+def test_our_own_attempt_tokens_are_known_by_their_form() -> None:
+    keyring = Keyring(MemorySecrets(), ManualClock(start=1000.0))
+    for run in ("exp_1700000000_ab12cd34", "r"):
+        token = issue(keyring, run, 3)
+        proof = token.rpartition(".")[2]
+        for text in (
+            f"used {token}.",
+            f"used '{token}', twice",
+            f"PLAIN={token}",
+            f"Authorization: {token}",
+            token[:-20],
+        ):
+            for shown in (redacted_text(text), redacted_value(text)):
+                assert MASK in shown
+                assert not any(part in shown for part in (proof, proof[:20], token[-60:-44]))
+        assert redacted_text(f"used {token}. Then") == f"used {MASK}. Then"
+
+
+def test_a_link_with_a_signature_keeps_its_other_parts() -> None:
+    link = "https://me.blob.core.windows.net/runs/a?se=2030-01-01T00%3A00%3A00Z&sp=r&sv=2026&sig=c2VjcmV0%3D&sr=b"
+    assert redacted_text(f"GET {link} failed") == f"GET {link.replace('c2VjcmV0%3D', MASK)} failed"
+
+
 def test_what_is_no_secret_stays_readable() -> None:
     for text in (
         "wasbs://container@account.blob.core.windows.net/data",
@@ -135,6 +162,8 @@ def test_what_is_no_secret_stays_readable() -> None:
         "https://host:8080/path?page=2",
         "git+ssh://git@github.com/org/repo",
         "basic instructions",
+        "rya1.txt and rya1.deadbeef are files",
+        "design=new&config%3Dold",
         "mcr.microsoft.com/azureml/base:0.1.4",
         "$AZUREML_DATAREFERENCE_mydata",
     ):

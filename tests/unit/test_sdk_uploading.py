@@ -31,6 +31,7 @@ from runyard.sdk.patience import LONGEST_PAUSE, retry_after
 from runyard.sdk.submitting import Asked, post_run, post_snapshot
 from runyard.sdk.transport import InProcessTransport
 from runyard.sdk.uploading import ATTEMPTS, Upload
+from tests.fakes import sleep_by
 from tests.served import AUTH, Served, serving
 from tests.unit.test_api_uploads import STEP, a_zip
 
@@ -97,7 +98,7 @@ def connection(network: Flaky) -> Connection:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What was waited; nobody waits."""
     waited: list[float] = []
-    monkeypatch.setattr("runyard.sdk.uploading.time.sleep", waited.append)
+    sleep_by(monkeypatch, "runyard.sdk.uploading", waited.append)
     return waited
 
 

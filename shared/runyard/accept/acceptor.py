@@ -170,7 +170,9 @@ def accept_run(ports: Ports, ident: str) -> Run:
     Raises:
         ConfigError: if there is no such run.
     """
-    run = ports.runs.get(ident)
+    run = ports.runs.recent(ident)
+    if run is None or run.state is not State.NOT_STARTED or run.cancel_requested:
+        run = ports.runs.get(ident)  # what follows then is proven by no transition
     if run is None:
         raise EventError(f"the message names the run {ident!r}, which does not exist (any more); submit it anew")
     if run.state is not State.NOT_STARTED:

@@ -14,7 +14,7 @@ from runyard.errors import ConfigError
 
 if TYPE_CHECKING:
     from runyard.cli.up import FolderRules
-    from runyard.host import Host
+    from runyard.host import Host, HostLock
     from runyard.host.console import Print
     from runyard.services import Services
 
@@ -63,20 +63,10 @@ def hosting_azure(
     from runyard.cli.up import FolderRules, lock_up  # noqa: PLC0415 - it imports this one
     from runyard.host import Host, HostLock, HostOptions  # noqa: PLC0415
     from runyard.reconcile import DROP_CONTAINER, is_known  # noqa: PLC0415
-    from runyard.services import install, open_azure  # noqa: PLC0415
-    from runyard.stores.azure.settings import azure_settings  # noqa: PLC0415
+    from runyard.services import install  # noqa: PLC0415
 
-    settings = azure_settings(settings_here(Path.cwd(), os.environ))
     lock = HostLock(folder)
-    lock.acquire()
-    try:
-        telemetry.start(system="runyard")
-        services = open_azure(settings, make=bool(settings.storage_connection))
-    except BaseException:
-        telemetry.stop()
-        lock.release()
-        raise
-    services.entry = None  # loopback only, as every host on one machine
+    services = _opened(lock)
     lock_up(services)
     install(services)
     rules = folder_rules or FolderRules()
@@ -104,3 +94,22 @@ def hosting_azure(
         install(None)
         services.close()
         telemetry.stop()
+
+
+def _opened(lock: HostLock) -> Services:
+    """Take the lock and open what the settings say; they are read first, so that a wrong one leaves nothing behind."""
+    from runyard.services import open_azure  # noqa: PLC0415
+    from runyard.stores.azure.settings import azure_settings  # noqa: PLC0415
+
+    given = settings_here(Path.cwd(), os.environ)
+    settings = azure_settings(given)
+    lock.acquire()
+    try:
+        telemetry.start(system=telemetry.SERVICE_BUS, environ=given)
+        services = open_azure(settings, make=bool(settings.storage_connection))
+    except BaseException:
+        telemetry.stop()
+        lock.release()
+        raise
+    services.entry = None  # loopback only, as every host on one machine
+    return services

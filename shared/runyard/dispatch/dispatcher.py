@@ -36,7 +36,9 @@ def dispatch(ports: Ports, body: bytes) -> None:
 
 
 def _claim_slot(ports: Ports, compute: Compute, slot: Slot) -> Claim | None:
-    run = ports.runs.get(slot.run_id)
+    run = ports.runs.recent(slot.run_id)
+    if run is None or run.state is not State.QUEUED or run.compute != compute.name or run.cancel_requested:
+        run = ports.runs.get(slot.run_id)  # what follows then is proven by no transition
     if run is None or run.state is State.NOT_STARTED:
         _put_back_rowless(ports, compute, slot)
         return None

@@ -82,7 +82,7 @@ def wake_for_new(ports: Ports, compute: Compute) -> None:
 
 def wake_for_next(ports: Ports, compute: Compute) -> None:
     """The same after a slot was freed, if somebody waits for it."""
-    if ports.gates.waiting(compute.name, limit=1):
+    if ports.gates.awaited(compute.name):
         wake_dispatch(ports, compute)
 
 

@@ -6,11 +6,13 @@ one variable's value. It never names a target, a snapshot, a run configuration, 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from runyard.errors import EventError
+from runyard.events.submission import MAX_BYTES
 from runyard.runconfig.yaml12 import scalar_text
 
 _POINTER: Final = re.compile(r"\{(/[^{}]*)\}")
@@ -30,12 +32,16 @@ _SPELLED: Final = {"display_name": "displayName", "environment_variables": "envi
 
 
 def check(template: Mapping[str, object]) -> None:
-    """Refuse a template that has a pointer where none may be; its other faults show when it is filled.
+    """Refuse a template that has a pointer where none may be, or is too large; its other faults show when it is filled.
 
     Raises:
-        EventError: naming the place.
+        EventError: naming the place, or the size.
     """
     _each_text(template, lambda text, _place: text)
+    spelled = json.dumps(template, ensure_ascii=False, separators=(",", ":"))
+    size = len(spelled.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        raise EventError(f"the submission has {size:,} bytes; at most {MAX_BYTES:,} are allowed")
 
 
 def pointers(template: Mapping[str, object]) -> list[str]:

@@ -47,6 +47,8 @@ class BlobReader(Protocol):
     def read(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``; fewer at the end, none past it.
 
+        The first bytes may have come when it was opened, and are given as they were then.
+
         Raises:
             SnapshotError: if the blob changed since it was opened (If-Match failed).
         """

@@ -141,6 +141,13 @@ class Gates(Protocol):
         """
         ...
 
+    def awaited(self, compute: str) -> bool:
+        """Whether the dispatcher is to be told that a slot was freed, which is asked right after that: somebody may wait for it.
+
+        Who comes to a gate with room tells the dispatcher himself; so it is about those who came while there was none.
+        """
+        ...
+
     def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
         """Free the run's slot; whether it held one.
 

@@ -64,6 +64,13 @@ class RunStore(Protocol):
         """The run, or ``None``."""
         ...
 
+    def recent(self, run_id: str) -> Run | None:
+        """The run as it is, or as it was up to a minute ago; cheap for one that this process read or changed before.
+
+        It is for who does nothing by it but what :meth:`transition` proves, as the run may have moved on since.
+        """
+        ...
+
     def find(self, identity: str) -> str | None:
         """The id of the run made for this identity (also of a deleted one), or ``None``."""
         ...

@@ -45,7 +45,10 @@ _WHOLE_FLAG: Final = re.compile(rf"-{{1,2}}(?P<name>{_NAME})")
 _WHOLE_PAIR: Final = re.compile(rf"(?P<kept>-{{0,2}}(?P<name>{_NAME})=).+", re.DOTALL)
 _ANOTHER_FLAG: Final = re.compile(r"--[A-Za-z][A-Za-z0-9_-]*(=.*)?", re.DOTALL)
 _KEY_BLOCK: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY.*?(?:-----END [^-]{0,60}-----|\Z)", re.DOTALL)
-_SIGNATURE: Final = re.compile(r"(?<![A-Za-z0-9])((?:sig|signature)=)[^&\s\"';]+", re.IGNORECASE)
+_SIGNATURE: Final = re.compile(
+    r"((?:(?<![A-Za-z0-9])|(?<=\\u0026)|(?<=%26))(?:sig|signature)(?:=|%3D))[^&\s\"';\\]+", re.IGNORECASE
+)
+"""In a URL, and in one that is inside a JSON text or another URL."""
 _SCHEME: Final = re.compile(r"\b(Bearer\s+|Basic\s+(?=[A-Za-z0-9+/]*[0-9=]))[A-Za-z0-9+/_.~=-]{8,}", re.IGNORECASE)
 _LOOKUP: Final = re.compile(r"(AzureMlSecret=)[^\s\"';]+", re.IGNORECASE)
 _MARKS: Final = re.compile(r"(the (?:alias \*|tag '!))[^\s']+")
@@ -55,10 +58,12 @@ _FORMS: Final = re.compile(
     r"|sk-[A-Za-z0-9_-]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|dapi[0-9a-f]{32}|pypi-[A-Za-z0-9_-]{40,}|AIza[A-Za-z0-9_-]{35}"
     r"|A(?:KIA|SIA)[A-Z0-9]{16}"
     r"|eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"
+    r"|rya1\.[0-9a-f]{8,16}(?:\.[A-Za-z0-9_-]+)+"
     r"|[A-Za-z0-9+/]{86}=="
     r")"
 )
-"""Tokens of GitHub, GitLab, Hugging Face, OpenAI, Slack, Databricks, PyPI, Google and AWS; JSON web tokens; storage keys."""
+"""Tokens of GitHub, GitLab, Hugging Face, OpenAI, Slack, Databricks, PyPI, Google and AWS; JSON web tokens; our own attempt tokens,
+whole or cut; storage keys."""
 
 _IN_STORAGE: Final = re.compile(r"\b((?:wasbs?|abfss?)://[^\s@:/]+)@", re.IGNORECASE)
 """Where ``@`` parts a container from its account."""
@@ -184,7 +189,7 @@ def _searched(text: str, pair_ends: re.Pattern[str]) -> str:
         text = _KEY_BLOCK.sub(MASK, text)
     if "://" in text or "--proxy" in text:
         text = _without_credentials(text)
-    if "=" in text or ":" in text:
+    if "=" in text or ":" in text or "%3" in text:
         text = _LOOKUP.sub(rf"\g<1>{MASK}", text)
         text = _without_pairs(text, pair_ends)
         text = _SIGNATURE.sub(rf"\g<1>{MASK}", text)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runyard.services.check import Check
 from runyard.services.checks import checks_without_stores
-from runyard.services.house import Services, current, install, kinds
+from runyard.services.house import Services, begin, current, install, kinds
 
 if TYPE_CHECKING:
     from runyard.services.azure import open_azure
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Check",
     "Services",
+    "begin",
     "checks_without_stores",
     "current",
     "install",

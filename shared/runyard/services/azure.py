@@ -21,14 +21,25 @@ def open_azure(settings: AzureSettings, clock: Clock | None = None, *, make: boo
         UnsupportedError: if the extra ``azure`` is not installed.
     """
     clock = clock or SystemClock()
-    stores = AzureStores(settings, clock)
+    kinds = cloud_paths()
+    stores = AzureStores(settings, clock, kinds=sorted(kinds))
     if make:
         stores.make()
     identities = _identities(settings)
     targets = Registry(
-        TargetContext(blobs=stores.blobs, secrets=stores.secrets, clock=clock, tell=teller(stores.queue)), cloud_paths()
+        TargetContext(blobs=stores.blobs, secrets=stores.secrets, clock=clock, tell=teller(stores.queue)), kinds
     )
-    ports = Ports(
+    return Services(
+        ports=_ports(stores, targets, identities),
+        root=None,
+        entry=Entry(stores.secrets, stores.blobs, identities),
+        hosted=True,
+        _closers=[stores.close, targets.close],
+    )
+
+
+def _ports(stores: AzureStores, targets: Registry, identities: Identities | None) -> Ports:
+    return Ports(
         runs=stores.runs,
         gates=stores.gates,
         queue=stores.queue,
@@ -41,16 +52,9 @@ def open_azure(settings: AzureSettings, clock: Clock | None = None, *, make: boo
         deliveries=stores.deliveries,
         courier=HttpCourier(),
         secrets=stores.secrets,
-        clock=clock,
+        clock=stores.clock,
         targets=targets,
         identities=identities,
-    )
-    return Services(
-        ports=ports,
-        root=None,
-        entry=Entry(stores.secrets, stores.blobs, identities),
-        hosted=True,
-        _closers=[stores.close, targets.close],
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runyard import telemetry
 from runyard.accept import Tally
 from runyard.attempts import Keyring
 from runyard.computes import undrain
@@ -127,6 +129,16 @@ def _open() -> Services:
 
             _current = open_azure(azure_settings(os.environ))
         return _current
+
+
+def begin() -> None:
+    """What the app does when it is loaded: without a host of its own, as in Azure, telemetry begins before anything is opened.
+
+    Raises:
+        ConfigError: if the settings of telemetry contradict each other.
+    """
+    if _current is None and names_azure(os.environ) and telemetry.start(system=telemetry.SERVICE_BUS):
+        atexit.register(telemetry.stop)  # nobody tells an app in Azure of its end
 
 
 def kinds() -> Sequence[str]:

@@ -102,6 +102,8 @@ class _Nothing:
 
 
 NOTHING: Final = _Nothing()
+SERVICE_BUS: Final = "servicebus"
+"""What carries messages in Azure: https://opentelemetry.io/docs/specs/semconv/messaging/azure-messaging/."""
 PATIENCE: Final = 5.0
 """Seconds that sending what is left may take at the end."""
 _NONE: Final[Attributes] = {}

@@ -44,8 +44,8 @@ WRITES: Final[Mapping[str, frozenset[str]]] = {
 """By port: what changes something that outlives the process."""
 
 READS: Final[Mapping[str, frozenset[str]]] = {
-    "runs": frozenset({"get", "find", "list", "history", "attempts", "attempt", "outbox", "in_outbox"}),
-    "gates": frozenset({"get", "list", "waiting", "position", "slots", "room"}),
+    "runs": frozenset({"get", "recent", "find", "list", "history", "attempts", "attempt", "outbox", "in_outbox"}),
+    "gates": frozenset({"get", "list", "waiting", "position", "slots", "room", "awaited"}),
     "queue": frozenset({"wait", "interrupt", "peek", "counts", "backlog"}),
     "blobs": frozenset({"head", "open", "staged", "list", "link", "stream"}),
     "computes": frozenset({"get", "list", "aliases"}),

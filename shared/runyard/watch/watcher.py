@@ -35,9 +35,9 @@ def watch(ports: Ports, body: bytes) -> None:
     if compute is None:
         return
     if tick.generation is None:
-        observe(ports, compute)
+        observe(ports, compute, afresh=True)
         return
-    if not ports.gates.slots(compute.name) and ports.gates.disarm(compute.name, tick.generation):
+    if ports.gates.disarm(compute.name, tick.generation):
         return
     # Swap, send, then poll: a crash after the swap leaves an overdue gate, which the reconciler arms again.
     interval = min(max(tick.interval * GROWTH, FASTEST), SLOWEST)
@@ -48,12 +48,20 @@ def watch(ports: Ports, body: bytes) -> None:
     observe(ports, compute)
 
 
-def observe(ports: Ports, compute: Compute) -> None:
-    """Poll every run that holds a slot of the compute, and act on what is seen."""
+def observe(ports: Ports, compute: Compute, *, afresh: bool = False) -> None:
+    """Poll every run that holds a slot of the compute, and act on what is seen.
+
+    Args:
+        ports: The outside.
+        compute: Which.
+        afresh: Whether each run is read anew: who nudges may have changed it. Else one that is being watched is taken as it was
+            seen last; nothing but its own change follows from that, and a newer one of somebody else refuses it.
+    """
     polled: list[tuple[Run, Slot]] = []
     handles: list[Handle] = []
     for slot in ports.gates.slots(compute.name):
-        run = ports.runs.get(slot.run_id)
+        run = None if afresh else _as_seen_last(ports, compute, slot)
+        run = run or ports.runs.get(slot.run_id)
         if run is not None and _is_for_polling(ports, compute, run, slot):
             assert run.handle is not None
             polled.append((run, slot))
@@ -64,6 +72,14 @@ def observe(ports: Ports, compute: Compute) -> None:
         return
     for (run, slot), seen in zip(polled, calls.poll(ports, compute, handles), strict=True):
         act(ports, compute, run, slot, seen)
+
+
+def _as_seen_last(ports: Ports, compute: Compute, slot: Slot) -> Run | None:
+    """The run of a slot, not quite fresh, if all that there is to do is to look at its compute."""
+    run = ports.runs.recent(slot.run_id)
+    if run is None or run.has_ended or run.compute != compute.name or run.handle is None or run.cancel_requested:
+        return None
+    return None if run.state in {State.NOT_STARTED, State.QUEUED} else run
 
 
 def _is_for_polling(ports: Ports, compute: Compute, run: Run, slot: Slot) -> bool:

@@ -9,7 +9,8 @@ from typing import Final
 from runyard.runs.model import Attempt, Run
 from runyard.runs.moves import Transition
 
-KEPT: Final = 1000
+KEPT: Final = 10_000
+"""Versions of runs, some five of each."""
 
 
 class Newest:

@@ -1,5 +1,9 @@
 """Appending: one block of an append blob a time, at the position where we believe the end is, so that nothing is added twice.
 
+What is refused since the end has moved may have moved it itself: sent again by the SDK after a lost reply, or delivered twice on the
+way. Blocks of append blobs bear no mark, so ours is known by its bytes at our position. Threads of one process take turns; two
+processes that append the same bytes to the same blob at the same moment are taken for one.
+
 A blob takes 50,000 blocks: when they are used up it is written anew in few large ones, under a hidden name, and copied over
 itself by the service, if nobody appended meanwhile.
 https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs#about-append-blobs
@@ -9,26 +13,24 @@ from __future__ import annotations
 
 import random
 import threading
-import uuid
 from collections.abc import Iterator
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 
 from runyard.errors import ConfigError, ConflictError, NotFoundError, TransientError
-from runyard.stores.azure import names
-from runyard.stores.azure.blob_calls import Place, absent, at, client_of, only, plain, properties_of
+from runyard.runs.identity import plain_etag
+from runyard.stores.azure.blob_aside import BLOCK, MOVED, written_aside
+from runyard.stores.azure.blob_calls import Place, absent, at, client_of, new_operation, only, properties_of
 from runyard.stores.azure.blob_copy import copied
 from runyard.stores.azure.blob_put import put
 from runyard.stores.azure.edge import code_of
 
-BLOCK: Final = 4 << 20
-"""Bytes of a block that every version of the service takes."""
 MOST_BLOCKS: Final = 50_000
 TRIES: Final = 40
 APPEND: Final = "AppendBlob"
-_MOVED: Final = "AppendPositionConditionNotMet"
 
 
 class Appends:
@@ -37,6 +39,8 @@ class Appends:
     def __init__(self, service: BlobServiceClient) -> None:
         self._service = service
         self._ends: dict[Place, int] = {}
+        self._turns: WeakValueDictionary[Place, Turn] = WeakValueDictionary()
+        self._lock = threading.Lock()
 
     def append(self, where: Place, data: bytes) -> int:
         """Append; returns the size after that.
@@ -45,15 +49,20 @@ class Appends:
             ConfigError: if the blob is full, which takes 195 GiB.
             TransientError: if others append so often that there was no gap in between.
         """
-        end = self._ends.pop(where, None)
-        with at(where, "appending to"):
+        turn = self._turn(where)
+        with turn.lock, at(where, "appending to"):
+            end = self._ends.pop(where, None)
             for start in range(0, max(len(data), 1), BLOCK):
                 end = self._added(where, data[start : start + BLOCK], end)
-        assert end is not None
-        if len(self._ends) >= 1000:
-            self._ends.clear()
-        self._ends[where] = end
-        return end
+            assert end is not None
+            if len(self._ends) >= 1000:
+                self._ends.clear()
+            self._ends[where] = end
+            return end
+
+    def _turn(self, where: Place) -> Turn:
+        with self._lock:
+            return self._turns.setdefault(where, Turn())
 
     def _added(self, where: Place, piece: bytes, end: int | None) -> int:
         for attempt in range(TRIES):
@@ -73,15 +82,13 @@ class Appends:
 
     def _sent(self, where: Place, piece: bytes, end: int) -> int | None:
         """One block at ``end``; ``None`` if the end is elsewhere."""
-        again: list[object] = []
         blob = client_of(self._service, where)
         try:
-            blob.append_block(piece, length=len(piece), appendpos_condition=end, retry_hook=lambda **_: again.append(1))
+            blob.append_block(piece, length=len(piece), appendpos_condition=end)
         except HttpResponseError as error:
             code = code_of(error)
-            if code == _MOVED:
-                # Sent again by the SDK: the first sending may have been what moved the end.
-                return end + len(piece) if again and self._is_there(where, piece, end) else None
+            if code == MOVED:
+                return end + len(piece) if self._is_there(where, piece, end) else None
             if code == "BlockCountExceedsLimit":
                 self._compact(where)
                 return None
@@ -101,7 +108,7 @@ class Appends:
     def _created(self, where: Place) -> Any:
         """Make an empty one, unless somebody else did."""
         try:
-            client_of(self._service, where).create_append_blob(**absent())
+            client_of(self._service, where).create_append_blob(metadata=new_operation(), **absent())
         except HttpResponseError as error:
             if error.status_code != 409:
                 raise
@@ -113,7 +120,7 @@ class Appends:
     def _rewritten(self, where: Place, piece: bytes, found: Any) -> int:
         """A block blob grows by being written anew: it was put as a whole, and its kind cannot change."""
         for _ in range(TRIES):
-            etag = plain(found.etag)
+            etag = plain_etag(found.etag or "")
             try:
                 before = client_of(self._service, where).download_blob(**only(etag)) if found.size else None
                 stream = _Joined(before.chunks() if before is not None else iter(()), piece)
@@ -133,22 +140,23 @@ class Appends:
             return
         if found.size > BLOCK * MOST_BLOCKS // 2:
             raise ConfigError(f"{where} has {found.size:,} bytes in as many blocks as Azure allows; begin another blob")
-        hidden = Place(names.STAGING, f"append-{uuid.uuid4().hex}")
-        blob = client_of(self._service, hidden)
-        blob.create_append_blob()
         try:
-            etag = plain(found.etag)
-            for piece in client_of(self._service, where).download_blob(**only(etag)).chunks():
-                for start in range(0, len(piece), BLOCK):
-                    blob.append_block(piece[start : start + BLOCK])
-            copied(self._service, hidden, where, only(etag))
+            etag = plain_etag(found.etag or "")
+            pieces = client_of(self._service, where).download_blob(**only(etag)).chunks()
+            with written_aside(self._service, "append", pieces) as aside:
+                copied(self._service, aside.place, where, only(etag), etag=aside.etag, metadata=found.metadata or None)
         except (ConflictError, NotFoundError):
             return
         except HttpResponseError as error:
             if error.status_code != 412:
                 raise
-        finally:
-            blob.delete_blob()
+
+
+class Turn:
+    """Whose turn it is to append to one blob; gone when nobody waits for it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
 
 
 class _Joined:

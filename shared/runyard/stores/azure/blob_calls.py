@@ -14,8 +14,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from runyard.errors import ConfigError, NotFoundError, SnapshotError
+from runyard.errors import ConfigError, NotFoundError, RunyardError, SnapshotError
 from runyard.ports.blobs import BlobInfo
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure.edge import code_of, translate
 from runyard.stores.names import check_blob, check_container
 
@@ -92,11 +93,6 @@ def changed(where: Place, etag: str | None = None) -> SnapshotError:
     return SnapshotError(f"{where} changed while it was read")
 
 
-def plain(etag: object) -> str:
-    """An ETag as events and our rows hold it, without quotes (HTTP has them, and List Blobs has not)."""
-    return str(etag or "").strip('"')
-
-
 def only(etag: str) -> dict[str, Any]:
     """Options: this version alone."""
     return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
@@ -116,7 +112,11 @@ def written(where: Place, answer: Any, size: int) -> BlobInfo:
     """What a write's answer says."""
     modified: datetime = answer["last_modified"]
     return BlobInfo(
-        container=where.container, name=where.name, etag=plain(answer["etag"]), size=size, modified=modified.timestamp()
+        container=where.container,
+        name=where.name,
+        etag=plain_etag(str(answer["etag"])),
+        size=size,
+        modified=modified.timestamp(),
     )
 
 
@@ -125,7 +125,7 @@ def info_of(where: Place, properties: Any) -> BlobInfo:
     return BlobInfo(
         container=where.container,
         name=where.name,
-        etag=plain(properties.etag),
+        etag=plain_etag(properties.etag or ""),
         size=int(properties.size),
         modified=properties.last_modified.timestamp(),
     )
@@ -141,9 +141,31 @@ def properties_of(service: BlobServiceClient, where: Place) -> Any:
     return None if found.copy.status == "pending" else found
 
 
+def written_by(properties: Any) -> str:
+    """Which operation wrote the whole blob; empty if it does not say."""
+    return str((properties.metadata or {}).get(OPERATION, ""))
+
+
+def first_of(service: BlobServiceClient, where: Place, most: int) -> tuple[Any, bytes] | None:
+    """The SDK's properties and up to ``most`` of the first bytes, of one version, with one request; ``None`` as above."""
+    try:
+        with at(where, "opening"):
+            answer = client_of(service, where).download_blob(0, most)
+            found, head = answer.properties, bytes(answer.readall())
+    except NotFoundError:
+        return None
+    except RunyardError as error:
+        if code_of(error.__cause__ or error) != "InvalidRange":
+            raise
+        empty = properties_of(service, where)  # an empty blob has no range
+        return None if empty is None else (empty, b"")
+    found.size = int(str(found.content_range).rpartition("/")[2])  # it is that of the range else
+    return None if found.copy.status == "pending" else (found, head)
+
+
 def our_own(service: BlobServiceClient, where: Place, operation: dict[str, str]) -> BlobInfo | None:
     """The blob, if it is the one that this very operation wrote."""
     found = properties_of(service, where)
-    if found is None or (found.metadata or {}).get(OPERATION) != operation[OPERATION]:
+    if found is None or written_by(found) != operation[OPERATION]:
         return None
     return info_of(where, found)

@@ -14,11 +14,13 @@ from typing import Final
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, BlobServiceClient
 
-from runyard.errors import ConflictError, NotFoundError
+from runyard.errors import ConfigError, ConflictError, NotFoundError
 from runyard.ports.blobs import BlobInfo
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure import names
-from runyard.stores.azure.blob_calls import Place, absent, at, client_of, new_operation, only, our_own, plain, written
+from runyard.stores.azure.blob_calls import Place, absent, at, client_of, new_operation, only, our_own, written
 from runyard.stores.azure.blob_copy import copied
+from runyard.stores.azure.blob_put import OTHER_KIND
 from runyard.stores.azure.edge import code_of
 from runyard.stores.parts import check_part, check_parts, wrong_digest
 
@@ -58,6 +60,10 @@ class Parts:
             info = written(where, answer, size)
         except NotFoundError:
             raise _dropped(where) from None
+        except ConfigError as error:
+            if code_of(error.__cause__ or error) != OTHER_KIND:
+                raise
+            raise ConflictError(f"{where} is appended to, and parts cannot take its place; delete it first") from error
         except ConflictError as error:
             own = our_own(self._service, where, operation)
             if own is None:
@@ -73,7 +79,7 @@ class Parts:
         hidden = client_of(self._service, _hidden(where))
         with at(where, "dropping the parts of"):
             answer = hidden.commit_block_list([])
-        self._forget(where, plain(answer["etag"]))
+        self._forget(where, plain_etag(str(answer["etag"])))
 
     def _kept(self, where: Place) -> dict[int, int]:
         try:
@@ -91,7 +97,7 @@ class Parts:
         blocks = [BlobBlock(f"part-{index:08d}") for index in range(parts)]
         try:
             with at(where, "joining the parts of"):
-                return plain(hidden.commit_block_list(blocks)["etag"])
+                return plain_etag(str(hidden.commit_block_list(blocks)["etag"]))
         except Exception as error:
             if code_of(error.__cause__ or error) == "InvalidBlockList":  # dropped by another commit of the same parts
                 raise _dropped(where) from None

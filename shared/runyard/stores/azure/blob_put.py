@@ -1,4 +1,7 @@
-"""Whole blobs: a small one in one request, a large one in blocks that are sent side by side."""
+"""Whole blobs: a small one in one request, a large one in blocks that are sent side by side.
+
+Over an append blob another is written aside and copied: it stays an append blob.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import io
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Final
 
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, BlobServiceClient
 
-from runyard.errors import ConflictError, TransientError
+from runyard.errors import ConfigError, ConflictError, TransientError
 from runyard.ports.blobs import BlobInfo
+from runyard.stores.azure.blob_aside import written_aside
 from runyard.stores.azure.blob_calls import (
     OPERATION,
     Place,
@@ -22,10 +27,10 @@ from runyard.stores.azure.blob_calls import (
     new_operation,
     only,
     our_own,
-    plain,
     properties_of,
     written,
 )
+from runyard.stores.azure.blob_copy import copied
 from runyard.stores.azure.edge import code_of
 
 BLOCK: Final = 4 << 20
@@ -34,8 +39,11 @@ BLOCK: Final = 4 << 20
 https://learn.microsoft.com/rest/api/storageservices/understanding-block-blobs--append-blobs--and-page-blobs#about-block-blobs
 """
 SIDE_BY_SIDE: Final = 4
-"""Blocks on their way at a time, so that a put holds at most (this + 1) blocks in memory."""
+"""Blocks on their way at a time. A put reads at most one further, and has the first two once more, for a log that it may find:
+(this + 3) blocks of memory."""
 TAKEN: Final = frozenset({"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet", "UnauthorizedBlobOverwrite"})
+OTHER_KIND: Final = "InvalidBlobType"
+"""Another kind of blob is there: an append blob."""
 
 
 def put(service: BlobServiceClient, where: Place, data: bytes | BinaryIO, *, create_only: bool = False,
@@ -53,10 +61,16 @@ def put(service: BlobServiceClient, where: Place, data: bytes | BinaryIO, *, cre
     second = next(pieces, None)
     try:
         with at(where, "writing"):
-            if second is None:
-                answer = _whole(service, where, first, operation, options)
-                return written(where, answer, len(first))
-            return _in_blocks(service, where, _chained(first, second, pieces), operation, options)
+            try:
+                if second is None:
+                    return written(where, _whole(service, where, first, operation, options), len(first))
+                return _in_blocks(service, where, _chained(first, second, pieces), operation, options)
+            except _AppendBlobError:
+                return _over(service, where, _chained(first, second or b"", pieces), operation, options)
+    except ConfigError as error:
+        if code_of(error.__cause__ or error) == OTHER_KIND:
+            raise _at_the_same_time(where) from error
+        raise
     except ConflictError as error:
         own = our_own(service, where, operation)
         if own is not None:
@@ -68,17 +82,39 @@ def put(service: BlobServiceClient, where: Place, data: bytes | BinaryIO, *, cre
         raise
 
 
+class _AppendBlobError(Exception):
+    """What is there is an append blob, and a blob keeps its kind."""
+
+
+@contextmanager
+def _of_our_kind() -> Iterator[None]:
+    try:
+        yield
+    except HttpResponseError as error:
+        if code_of(error) == OTHER_KIND:
+            raise _AppendBlobError from error
+        raise
+
+
 def _whole(
     service: BlobServiceClient, where: Place, data: bytes, operation: dict[str, str], options: dict[str, Any]
 ) -> Any:
-    blob = client_of(service, where)
-    try:
-        return blob.upload_blob(data, length=len(data), overwrite=True, metadata=operation, **options)
-    except HttpResponseError as error:
-        if code_of(error) != "InvalidBlobType":
-            raise
-        _make_way(service, where)
-        return blob.upload_blob(data, length=len(data), overwrite=True, metadata=operation, **options)
+    with _of_our_kind():
+        return client_of(service, where).upload_blob(
+            data, length=len(data), overwrite=True, metadata=operation, **options
+        )
+
+
+def _over(service: BlobServiceClient, where: Place, pieces: Iterator[bytes], operation: dict[str, str],
+          options: dict[str, Any]) -> BlobInfo:  # fmt: skip
+    """Give an append blob other content; readers see the old or the new."""
+    if properties_of(service, where) is None:
+        raise _at_the_same_time(where)
+    if options == absent():
+        raise ConflictError(f"{where} exists already")
+    with written_aside(service, "put", pieces) as aside:
+        answer = copied(service, aside.place, where, options, etag=aside.etag, metadata=operation)
+        return written(where, answer, aside.size)
 
 
 def _in_blocks(service: BlobServiceClient, where: Place, pieces: Iterator[bytes], operation: dict[str, str],
@@ -92,7 +128,8 @@ def _in_blocks(service: BlobServiceClient, where: Place, pieces: Iterator[bytes]
             name = f"{operation[OPERATION][:24]}{len(blocks):08d}"  # of this write alone; all ids of a blob have one length
             send = blob.stage_block
             if not blocks:
-                _first_block(service, where, name, piece)
+                with _of_our_kind():
+                    send(name, piece, length=len(piece))
             else:
                 on_the_way.append(pool.submit(send, name, piece, length=len(piece)))
             blocks.append(BlobBlock(name))
@@ -109,24 +146,6 @@ def _in_blocks(service: BlobServiceClient, where: Place, pieces: Iterator[bytes]
         return _overtaken(service, where, operation, create_only=options == absent())
 
 
-def _first_block(service: BlobServiceClient, where: Place, name: str, piece: bytes) -> None:
-    blob = client_of(service, where)
-    try:
-        blob.stage_block(name, piece, length=len(piece))
-    except HttpResponseError as error:
-        if code_of(error) != "InvalidBlobType":
-            raise
-        _make_way(service, where)
-        blob.stage_block(name, piece, length=len(piece))
-
-
-def _make_way(service: BlobServiceClient, where: Place) -> None:
-    """Delete an append blob: a blob keeps its kind as long as it is there. For a moment nobody sees a blob."""
-    found = properties_of(service, where)
-    if found is not None:
-        client_of(service, where).delete_blob(**only(plain(found.etag)))
-
-
 def _overtaken(service: BlobServiceClient, where: Place, operation: dict[str, str], *, create_only: bool) -> BlobInfo:
     """Our blocks are gone: they became the blob (the answer was lost), or another write that was completed dropped them."""
     own = our_own(service, where, operation)
@@ -134,7 +153,11 @@ def _overtaken(service: BlobServiceClient, where: Place, operation: dict[str, st
         return own
     if create_only and properties_of(service, where) is not None:
         raise ConflictError(f"{where} exists already")
-    raise TransientError(f"{where} was written by another at the same time; write it again")
+    raise _at_the_same_time(where)
+
+
+def _at_the_same_time(where: Place) -> TransientError:
+    return TransientError(f"{where} was written by another at the same time; write it again")
 
 
 def _pieces(data: bytes | BinaryIO) -> Iterator[bytes]:

@@ -8,23 +8,25 @@ from functools import partial
 from typing import Any, BinaryIO, Final
 
 from azure.core.exceptions import HttpResponseError
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import BlobClient, BlobServiceClient
 
 from runyard.errors import ConflictError, NotFoundError
 from runyard.ports.blobs import BlobInfo, BlobReader, LinkUse
+from runyard.runs.identity import plain_etag
 from runyard.stores.azure.blob_append import APPEND, Appends
 from runyard.stores.azure.blob_calls import (
     Place,
     at,
     changed,
     client_of,
+    first_of,
     info_of,
     missing,
     no_container,
     only,
     place,
-    plain,
     properties_of,
+    written_by,
 )
 from runyard.stores.azure.blob_parts import Parts
 from runyard.stores.azure.blob_put import put
@@ -34,6 +36,8 @@ from runyard.stores.names import check_container
 
 PIECE: Final = 1 << 20
 """Bytes of a piece of a stream."""
+FIRST: Final = 128 << 10
+"""Bytes that opening a blob brings along with its properties: the whole of a usual snapshot, so that it costs one request."""
 AHEAD: Final = 8
 """Pieces that one request brings."""
 PAGE: Final = 5000
@@ -57,13 +61,15 @@ class AzureBlobs:
 
     def open(self, container: str, name: str, *, etag: str | None = None) -> BlobReader:
         """Open for ranged reads; see the port."""
-        info = self.head(container, name)
-        where = Place(container, name)
-        if info is None:
+        where = place(container, name)
+        begun = first_of(self._service, where, FIRST)
+        if begun is None:
             raise missing(where)
-        if etag is not None and info.etag != plain(etag):
+        found, head = begun
+        info = info_of(where, found)
+        if etag is not None and info.etag != plain_etag(etag):
             raise changed(where, etag)
-        return _Reader(self._service, where, info, pinned=True)
+        return _Reader(self._service, where, info, head=head)
 
     def put(self, container: str, name: str, data: bytes | BinaryIO, *, create_only: bool = False) -> BlobInfo:
         """Write a whole blob; see the port."""
@@ -131,40 +137,70 @@ class AzureBlobs:
     def stream(self, container: str, name: str, *, offset: int = 0) -> Iterator[bytes]:
         """The bytes from ``offset`` on, in pieces of at most 1 MiB; see the port.
 
-        What is appended meanwhile does not disturb it: it ends where the blob ended.
+        What is appended meanwhile does not disturb it: it ends where the blob ended. A log that is written over or deleted meanwhile
+        raises SnapshotError, as any other blob does.
         """
         where = place(container, name)
         found = properties_of(self._service, where)
         if found is None:
             raise missing(where)
-        reader = _Reader(self._service, where, info_of(where, found), pinned=found.blob_type != APPEND)
+        grows = found.blob_type == APPEND
+        info = info_of(where, found)
+        reader = _GrowingReader(self._service, where, info, found) if grows else _Reader(self._service, where, info)
         return _streamed(reader, offset)
 
 
 class _Reader:
     """Reads ranges of one version of a blob."""
 
-    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo, *, pinned: bool) -> None:
+    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo, *, head: bytes = b"") -> None:
+        """``head``: the first bytes, which are there already."""
         self.info = info
+        self._head = head
         self._where = where
         self._service = service
-        self._condition = only(info.etag) if pinned else {}
 
     def read(self, offset: int, length: int) -> bytes:
         """Up to ``length`` bytes from ``offset``; see the port."""
         length = min(length, self.info.size - offset)
         if length <= 0:
             return b""
+        if offset + length <= len(self._head):
+            return self._head[offset : offset + length]
         try:
             with at(self._where, "reading"):
-                return bytes(
-                    client_of(self._service, self._where).download_blob(offset, length, **self._condition).readall()
-                )
+                return self._piece(offset, length)
         except (ConflictError, NotFoundError) as error:  # If-Match failed, or it was deleted
             raise changed(self._where) from error
 
+    def _piece(self, offset: int, length: int) -> bytes:
+        return bytes(self._client.download_blob(offset, length, **only(self.info.etag)).readall())
+
+    @property
+    def _client(self) -> BlobClient:
+        return client_of(self._service, self._where)
+
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+class _GrowingReader(_Reader):
+    """Reads what an append blob had; its ETag changes with each append, whose write it is does not."""
+
+    def __init__(self, service: BlobServiceClient, where: Place, info: BlobInfo, found: Any) -> None:
+        super().__init__(service, where, info)
+        self._write = written_by(found)
+
+    def _piece(self, offset: int, length: int) -> bytes:
+        try:
+            answer = self._client.download_blob(offset, length)
+        except HttpResponseError as error:
+            if error.status_code == 416:  # it is shorter than it was
+                raise changed(self._where) from error
+            raise
+        if written_by(answer.properties) != self._write:
+            raise changed(self._where)
+        return bytes(answer.readall())
 
 
 def _streamed(reader: _Reader, offset: int) -> Iterator[bytes]:

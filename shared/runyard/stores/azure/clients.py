@@ -68,7 +68,7 @@ class Clients:
 
         from runyard.stores.azure.retries import Patient  # noqa: PLC0415
 
-        options = {"retry_policy": Patient(), **PIECES, **TIMEOUTS, **self._policies("blobs")}
+        options = {"retry_policy": Patient(), **PIECES, **TIMEOUTS, **self._hook("blobs")}
         if self.settings.storage_connection:
             return BlobServiceClient.from_connection_string(self.settings.storage_connection, **options)
         return BlobServiceClient(self.settings.blob_uri, credential=self.credential, **options)
@@ -100,7 +100,7 @@ class Clients:
         return SecretClient(self.settings.vault_uri, self.credential, **options)
 
     def _hook(self, service: str) -> dict[str, Any]:
-        """The same for the client of tables, which takes no further policies; its hook comes after the retries, too."""
+        """The same for the clients of storage, which take no further policies; their hook comes after the retries, too."""
         if self._sent is None:
             return {}
         from runyard.stores.azure.counting import Counting  # noqa: PLC0415

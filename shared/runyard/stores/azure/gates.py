@@ -70,6 +70,8 @@ class AzureGates:
         self._line = Line(self._swaps)
         self._table = table
         self._mine = threading.local()
+        self._room: dict[str, tuple[float, int]] = {}
+        """By compute, what was read of the gate's row alone, and when."""
 
     def configure(self, compute: str, *, limit: int, paused: bool = False) -> None:
         """Create the gate, or set its limit and whether it hands out slots."""
@@ -177,10 +179,25 @@ class AzureGates:
     def room(self, compute: str) -> int:
         """How many slots are free; see the port. What is said to be free may have been taken up to :data:`ROOM` seconds ago."""
         known = self._swaps.known(compute, ROOM)
-        gate = known.gate if known is not None else None
-        if gate is None or not _room(gate):
+        at, room = self._room.get(compute, (0.0, 0))
+        now = self._swaps.monotonic()
+        if known is not None:  # of this process' own doing, and so the newer of the two
+            at, room = now, _room(known.gate)
+        if not room or now - at > ROOM:
             gate = self._swaps.gate(compute)
-        return 0 if gate is None else _room(gate)
+            room = 0 if gate is None else _room(gate)
+            self._room[compute] = now, room
+        return room
+
+    def awaited(self, compute: str) -> bool:
+        """Whether somebody waits; see the port. No request if this thread freed its slot of a gate that had room before.
+
+        Whoever waits there came while there was room, so that he or the dispatcher that gave the slots away told of it, or may not go
+        yet, or was put back, each of which sends its own wake.
+        """
+        if self._mine.__dict__.pop("had_room", None) == compute:
+            return False
+        return bool(self._line.head(compute, 1))
 
     def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
         """Free the run's slot; see the port."""
@@ -195,8 +212,10 @@ class AzureGates:
             held = view.slots.get(run_id)
             if held is None or taken not in {None, held.slot.taken}:
                 return Nothing(result=False)
+            self._mine.had_room = compute if _room(view.gate) else None
             return _freeing(view, held, "*" if taken is None else held.etag, back)
 
+        self._mine.had_room = None
         try:
             return self._swaps.swap(compute, plan)
         except NoGateError:

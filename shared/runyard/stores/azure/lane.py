@@ -179,10 +179,16 @@ class Lane:
                 with self._turn, translated(f"listening to the queue {self.name}"), self._guarded():
                     found = self._opened().receive_messages(1, max_wait_time=LOOK)
             except RunyardError as error:
-                log.info("the queue %s failed: %s", self.name, error.message, extra={"action": "queue.failed"})
                 found, failure = [], error
+            except Exception as error:  # the thread must go on: nobody else would say that nothing is heard any more
+                log.exception("the queue %s: a bug", self.name, extra={"action": "queue.bug"})
+                found, failure = (
+                    [],
+                    TransientError(f"listening to the queue {self.name}: a bug, {type(error).__name__}"),
+                )
             else:
                 failure = None
+            self._tell_of(failure)
             with self._changed:
                 self._come += found
                 self.failure = failure
@@ -192,6 +198,13 @@ class Lane:
             if failure is not None:
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, PAUSE)
+
+    def _tell_of(self, failure: RunyardError | None) -> None:
+        """Tell the log of an outage's beginning and end, and not of each look in vain."""
+        if failure is not None and (self.failure is None or self.failure.message != failure.message):
+            log.info("the queue %s failed: %s", self.name, failure.message, extra={"action": "queue.failed"})
+        if failure is None and self.failure is not None:
+            log.info("the queue %s is heard again", self.name, extra={"action": "queue.heard"})
 
     def _rest(self) -> bool:
         """Wait until there is something to do; ``False`` when the thread may go."""

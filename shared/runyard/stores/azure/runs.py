@@ -34,6 +34,7 @@ from runyard.stores.azure.identities import Identities
 from runyard.stores.azure.outbox import Outbox
 from runyard.stores.azure.parallel import Parallel
 from runyard.stores.azure.run_births import Births, is_barred, is_of
+from runyard.stores.azure.run_cache import RunCache
 from runyard.stores.azure.run_index import Place, RunIndex
 from runyard.stores.azure.run_listing import RunListing
 from runyard.stores.azure.run_rows import ATTEMPTS, EVENTS, LEFT, RUN, attempt_key, event_key, partition
@@ -60,6 +61,8 @@ class AzureRunStore:
         self._parallel = Parallel()
         self._runs = table(names.RUNS)
         self._newest = Newest()
+        self._seen = RunCache(clock.now)
+        self._now = clock.now
         self._identities = Identities(table)
         self._index = RunIndex(table, clock.now, self._parallel, self.get)
         self._listing = RunListing(self._index, self._parallel, self.get)
@@ -69,12 +72,26 @@ class AzureRunStore:
     def create(self, birth: Transition, *, durable: bool = False) -> tuple[Run, bool]:
         """Write a new run; see the port. Every write to a table is durable."""
         del durable
-        return self._births.create(birth, listened=birth.after.has_ended and self._listened())
+        at = self._now()
+        stored, created = self._births.create(birth, listened=birth.after.has_ended and self._listened())
+        if created:
+            self._seen.keep(stored, at)
+        return stored, created
 
     def get(self, run_id: str) -> Run | None:
         """The run, or ``None``."""
+        at = self._now()
         found = self._living(run_id)
-        return None if found is None else self._read(found)
+        if found is None:
+            self._seen.drop(run_id)
+            return None
+        run = self._read(found)
+        self._seen.keep(run, at)
+        return run
+
+    def recent(self, run_id: str) -> Run | None:
+        """The run as it was up to a minute ago; see the port."""
+        return self._seen.get(run_id) or self.get(run_id)
 
     def _living(self, run_id: str) -> Found | None:
         found = self._runs.get(partition(run_id), RUN)
@@ -101,7 +118,7 @@ class AzureRunStore:
     def transition(self, change: Transition, *, durable: bool = False) -> Run:
         """Write the change if the run is still at the version it began from; see the port."""
         del durable
-        before, after = change.before, change.after
+        before, after, at = change.before, change.after, self._now()
         operations = run_rows.written(change, "merge", "*")
         self._index.suspect(before, after)
         if after.has_ended and not before.has_ended and self._listened():
@@ -112,6 +129,7 @@ class AzureRunStore:
         except TransactionConflictError:
             return self._met(change)
         self._newest.follow(change)
+        self._seen.keep(after, at)
         if after.has_ended:
             self._index.ended(after)
         return after
@@ -161,6 +179,7 @@ class AzureRunStore:
         run = run_rows.run_of(found.row)
         if not run.has_ended:
             raise ConflictError(f"run {run_id} is {run.status}; only an ended run can be deleted: cancel it first")
+        self._seen.drop(run_id)
         self._identities.bury(run.identity, run_id, at)
         self._remove(found, _encode_place(Place.of(run)))
         self._clear(run_id)

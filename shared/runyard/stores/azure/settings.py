@@ -16,6 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from runyard.errors import ConfigError
+from runyard.stores.azure.connections import DEVELOPMENT, bus_connection, storage_connection
 
 STORAGE: Final = "Storage"
 SERVICE_BUS: Final = "ServiceBus"
@@ -56,14 +57,8 @@ ON_A_DESK: Final = (STORAGE, SERVICE_BUS, SECRETS_FOLDER)
 """Those for development: ``infra/`` makes the others."""
 PUBLIC_AUTHORITY: Final = "https://login.microsoftonline.com"
 
+_HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _GUID: Final = re.compile(r"(?i)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-DEVELOPMENT: Final = "UseDevelopmentStorage=true"
-_AZURITE: Final = (
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
-    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-    "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
-)
-"""What ``UseDevelopmentStorage=true`` stands for; the key is public, of Azurite's documentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +95,12 @@ def azure_settings(settings: Mapping[str, str]) -> AzureSettings:
     Raises:
         ConfigError: naming the setting that is missing or wrong.
     """
-    storage = _text(settings, STORAGE)
     found = AzureSettings(
         blob_uri=_uri(settings, BLOB_URI),
         table_uri=_uri(settings, TABLE_URI),
-        storage_connection=_AZURITE if storage == DEVELOPMENT else storage,
+        storage_connection=storage_connection(STORAGE, _text(settings, STORAGE)),
         namespace=_text(settings, NAMESPACE),
-        bus_connection=_text(settings, SERVICE_BUS),
+        bus_connection=bus_connection(SERVICE_BUS, _text(settings, SERVICE_BUS)),
         vault_uri=_uri(settings, VAULT_URI),
         secrets_folder=Path(folder) if (folder := _text(settings, SECRETS_FOLDER)) else None,
         client_id=_text(settings, CLIENT_ID),
@@ -133,7 +127,7 @@ def _check(found: AzureSettings) -> None:
         raise ConfigError(
             f"the setting {NAMESPACE} is missing: NAME.servicebus.windows.net; or {SERVICE_BUS}=CONNECTION STRING for development"
         )
-    if "/" in found.namespace or ":" in found.namespace:
+    if found.namespace and not _HOST.fullmatch(found.namespace):
         raise ConfigError(f"the setting {NAMESPACE} is a host name without a scheme: NAME.servicebus.windows.net")
     if not found.vault_uri and found.secrets_folder is None:
         raise ConfigError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from runyard.errors import ConfigError
 from runyard.ports import (
     BlobStore,
     Clock,
@@ -23,7 +25,7 @@ from runyard.ports import (
 from runyard.stores.azure import names
 from runyard.stores.azure.clients import Clients, Sent
 from runyard.stores.azure.edge import translated
-from runyard.stores.azure.settings import AzureSettings
+from runyard.stores.azure.settings import SECRETS_FOLDER, STORAGE, AzureSettings
 
 if TYPE_CHECKING:
     from runyard.stores.azure.links import Links
@@ -33,14 +35,18 @@ if TYPE_CHECKING:
 class AzureStores:
     """The adapters, by the settings."""
 
-    def __init__(self, settings: AzureSettings, clock: Clock, *, sent: Sent | None = None) -> None:
+    def __init__(
+        self, settings: AzureSettings, clock: Clock, *, kinds: Sequence[str] = (), sent: Sent | None = None
+    ) -> None:
         """Nothing is connected to yet.
 
         Args:
             settings: Where the services are.
             clock: The time.
+            kinds: The kinds of compute, each of which has a queue.
             sent: Told of each request, for counting.
         """
+        self._kinds = kinds
         self.settings = settings
         self.clock = clock
         self.clients = Clients(settings, sent=sent)
@@ -53,10 +59,10 @@ class AzureStores:
 
     def make(self) -> None:
         """Make the tables and containers that are missing: for development; in Azure the templates made them."""
-        with translated("making the tables"):
+        with translated(f"making the tables where the setting {STORAGE} says"):
             for name in names.TABLES:
                 self.clients.tables.create_table_if_not_exists(name)
-        with translated("making the containers"):
+        with translated(f"making the containers where the setting {STORAGE} says"):
             for name in names.CONTAINERS:
                 container = self.clients.blobs.get_container_client(name)
                 if not container.exists():
@@ -81,7 +87,8 @@ class AzureStores:
         """Service Bus."""
         from runyard.stores.azure.queue import AzureQueue  # noqa: PLC0415
 
-        return AzureQueue(self.clients.bus, self.clock, queues=names.QUEUES)
+        queues = (*names.QUEUES, *map(names.dispatch_queue, self._kinds))
+        return AzureQueue(self.clients.bus, self.clock, queues=queues)
 
     @cached_property
     def blobs(self) -> BlobStore:
@@ -145,8 +152,13 @@ class AzureStores:
         if self.settings.secrets_folder is not None:
             from runyard.stores.embedded.secrets import FolderSecrets  # noqa: PLC0415
 
-            self.settings.secrets_folder.parent.mkdir(parents=True, exist_ok=True)
-            return FolderSecrets(self.settings.secrets_folder)
+            try:
+                self.settings.secrets_folder.parent.mkdir(parents=True, exist_ok=True)
+                return FolderSecrets(self.settings.secrets_folder)
+            except OSError as error:
+                raise ConfigError(
+                    f"the setting {SECRETS_FOLDER} is no folder to write to: {self.settings.secrets_folder}: {error.strerror}"
+                ) from error
         from runyard.stores.azure.vault import VaultSecrets  # noqa: PLC0415
 
         return VaultSecrets(self.clients.vault, self.clock)

@@ -10,7 +10,8 @@ import base64
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from azure.core.exceptions import HttpResponseError
@@ -72,7 +73,7 @@ class VaultSecrets:
             TransientError: if the vault is busy with deleting or recovering that name for too long.
         """
         kept, form = _encoded(check_secret(name), value)
-        with translated(f"setting the secret {name}"):
+        with _asking(f"setting the secret {name}"):
             for _ in range(PATIENCE):
                 try:
                     self._client.set_secret(name, kept, content_type=form)
@@ -90,7 +91,7 @@ class VaultSecrets:
 
     def names(self) -> Sequence[str]:
         """The names, sorted; never the values."""
-        with translated("listing the secrets"):
+        with _asking("listing the secrets"):
             return sorted(str(each.name) for each in self._client.list_properties_of_secrets())
 
     def changed(self, name: str) -> float | None:
@@ -107,7 +108,7 @@ class VaultSecrets:
         with self._lock:
             self._known.pop(name.lower(), None)
         try:
-            with translated(f"removing the secret {name}"):
+            with _asking(f"removing the secret {name}"):
                 self._client.begin_delete_secret(name)
         except NotFoundError:
             return False
@@ -117,7 +118,7 @@ class VaultSecrets:
 
     def _found(self, name: str) -> KeyVaultSecret | None:
         try:
-            with translated(f"reading the secret {name}"):
+            with _asking(f"reading the secret {name}"):
                 return self._client.get_secret(name)
         except NotFoundError:
             return None
@@ -140,7 +141,7 @@ class VaultSecrets:
 
         What is not purged in time stays deleted, and goes when the vault's time for that is over.
         """
-        with translated(f"purging the secret {name}"):
+        with _asking(f"purging the secret {name}"):
             for _ in range(PURGE_TRIES):
                 try:
                     self._client.purge_deleted_secret(name)
@@ -159,6 +160,21 @@ class VaultSecrets:
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
             self._known[name.lower()] = (self._clock.now(), value)
+
+
+@contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Turn errors into ours; the SDK has a plain one for a vault that asks for a token which is none of its business.
+
+    https://aka.ms/azsdk/blog/vault-uri
+    """
+    try:
+        with translated(what):
+            yield
+    except ValueError as error:
+        raise AuthError(
+            f"{what}: the vault asks for a token that is for another host; check KeyVault__vaultUri"
+        ) from error
 
 
 def _encoded(name: str, value: str) -> tuple[str, str | None]:

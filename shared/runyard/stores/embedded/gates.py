@@ -163,6 +163,10 @@ class EmbeddedGates:
         rows = self._database.look(_ROOM, (compute,))
         return max(rows[0][0], 0) if rows else 0
 
+    def awaited(self, compute: str) -> bool:
+        """Whether somebody waits."""
+        return bool(self.waiting(compute, 1))
+
     def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
         """Free the run's slot; see the port."""
         return self._database.write(_run(_RELEASE, compute, run_id, taken)) > 0
@@ -208,6 +212,8 @@ class EmbeddedGates:
 
     def disarm(self, compute: str, generation: int) -> bool:
         """Disarm the watch if it is still at ``generation`` and no slot is held."""
+        if self.slots(compute):
+            return False  # at each poll, and so it does not wait for the writer
         return self._database.write(_run(_DISARM, compute, generation)) > 0
 
 

@@ -94,6 +94,8 @@ class EmbeddedRunStore:
         rows = self._database.look("SELECT document FROM runs WHERE id = ?", (run_id,))
         return _decode_run(rows[0][0]) if rows else None
 
+    recent = get
+
     def find(self, identity: str) -> str | None:
         """The id of the run made for this identity (also of a deleted one), or ``None``."""
         rows = self._database.look("SELECT run_id FROM identities WHERE identity = ?", (identity,))

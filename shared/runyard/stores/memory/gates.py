@@ -152,6 +152,10 @@ class MemoryGates:
             closed = gate is None or gate.paused or gate.draining
             return 0 if gate is None or closed else max(gate.limit - len(gate.slots), 0)
 
+    def awaited(self, compute: str) -> bool:
+        """Whether somebody waits."""
+        return bool(self.waiting(compute, 1))
+
     def release(self, compute: str, run_id: str, *, taken: float | None = None) -> bool:
         """Free the run's slot; see the port."""
         with self._lock:

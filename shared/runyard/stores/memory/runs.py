@@ -60,6 +60,8 @@ class MemoryRunStore:
         row = self._rows.get(run_id)
         return None if row is None else row.run
 
+    recent = get
+
     def find(self, identity: str) -> str | None:
         """The id of the run made for this identity (also of a deleted one), or ``None``."""
         return self._identities.get(identity)
