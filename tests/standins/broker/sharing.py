@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from runyard.stores.azure.bus import Bus
     from runyard.stores.azure.queue import AzureQueue
 
+PATIENT = 0.2
+"""Seconds that a look waits: the broker is a thread of this process, and others compete for its processor."""
 _shared: list[tuple[Bench, Bus]] = []
 
 
@@ -25,7 +27,9 @@ def shared_queue(clock: Clock) -> AzureQueue:
 
     if not _shared:
         bench = broker().namespace(on_demand=QueueSettings(forward_dead_letters_to=DEAD_LETTERS))
-        _shared.append((bench, Clients(AzureSettings(bus_connection=bench.connection)).bus))
+        bus = Clients(AzureSettings(bus_connection=bench.connection)).bus
+        bus.look = PATIENT
+        _shared.append((bench, bus))
     bench, bus = _shared[0]
     for name in bench.clear(clock.now):
         _forget(bus, name)

@@ -62,6 +62,8 @@ class Bus:
         """
         self.heard = threading.Condition()
         """Notified when a lane has looked."""
+        self.look = LOOK
+        """Seconds that a look for messages waits for the service."""
         self._connect = connect
         self._sent = sent
         self._lock = threading.Lock()
@@ -80,7 +82,7 @@ class Bus:
         """The one receiver of a queue, or of ``NAME/$deadletterqueue``."""
         with self._lock:
             if name not in self._lanes:
-                self._lanes[name] = Lane(name, lambda: self._receiver(name), self._tell)
+                self._lanes[name] = Lane(name, lambda: self._receiver(name), self._tell, self.look)
             return self._lanes[name]
 
     def used(self) -> Sequence[str]:

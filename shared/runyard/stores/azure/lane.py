@@ -33,13 +33,16 @@ log = logging.getLogger(__name__)
 class Lane:
     """A queue as it is received from."""
 
-    def __init__(self, name: str, make: Callable[[], ServiceBusReceiver], heard: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, make: Callable[[], ServiceBusReceiver], heard: Callable[[], None], look: float = LOOK
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
             name: The queue.
             make: Makes a receiver.
             heard: Called by the lane's thread when it has looked.
+            look: Seconds that a look waits for the service.
         """
         self.name = name
         self.looks = 0
@@ -48,6 +51,7 @@ class Lane:
         """Why its last look failed."""
         self._make = make
         self._heard = heard
+        self._look = look
         self._turn = threading.Lock()
         self._sdk: ServiceBusReceiver | None = None
         self._held: dict[str, ServiceBusReceivedMessage] = {}
@@ -86,7 +90,7 @@ class Lane:
         with self._use("receiving from") as receiver:
             taken = self._take(most)
             if len(taken) < most:
-                taken += receiver.receive_messages(most - len(taken), max_wait_time=LOOK)
+                taken += receiver.receive_messages(most - len(taken), max_wait_time=self._look)
             for token in [token for token, each in self._held.items() if _expired(each)]:
                 del self._held[token]
             self._held |= {str(each.lock_token): each for each in taken}
@@ -177,7 +181,7 @@ class Lane:
         while self._rest():
             try:
                 with self._turn, translated(f"listening to the queue {self.name}"), self._guarded():
-                    found = self._opened().receive_messages(1, max_wait_time=LOOK)
+                    found = self._opened().receive_messages(1, max_wait_time=self._look)
             except RunyardError as error:
                 found, failure = [], error
             except Exception as error:  # the thread must go on: nobody else would say that nothing is heard any more
