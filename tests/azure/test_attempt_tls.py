@@ -23,11 +23,11 @@ from tests.remote import Far, FarTarget, start_runner
 from tests.standins.azurite import Azurite, secure_azurite
 from tests.unit.house import House
 
-SCRIPT = """
-import os
-
 # Their runs have the same id: a runner takes another's script for its own, and ends what is left of it.
 pytestmark = pytest.mark.xdist_group("remote runners")
+
+SCRIPT = """
+import os
 print('hello')
 os.makedirs('outputs', exist_ok=True)
 open('outputs/n', 'w').write('n')

@@ -23,11 +23,11 @@ from tests.interpreters import oldest_interpreter
 from tests.remote import Far, start_runner
 from tests.standins.listening import listening
 
-LOOK = """
-import os, sys
-
 # Their runs have the same id: a runner takes another's script for its own, and ends what is left of it.
 pytestmark = pytest.mark.xdist_group("remote runners")
+
+LOOK = """
+import os, sys
 print("hello from", sys.argv[1:], os.environ["GREETING"])
 found = [name for name, value in os.environ.items() if "rya1" in value or "ATTEMPT_TOKEN" in name]
 pid = os.getpid()
